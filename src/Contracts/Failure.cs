@@ -1,0 +1,38 @@
+namespace Contracts;
+
+/// <summary>
+/// Why something was refused or failed. The same <paramref name="Code"/> appears in problem details, in events and in a
+/// failed job, wherever the fault was found.
+/// </summary>
+/// <param name="Code">Stable, snake case: <c>input_missing</c>, <c>column_missing</c>, <c>input_changed</c>.</param>
+/// <param name="Message">One sentence for a person, ending with what to do next.</param>
+/// <param name="Fields">Every bad field at once; empty when the fault is not in a field.</param>
+public sealed record Failure(string Code, string Message, IReadOnlyList<FieldFailure> Fields)
+{
+    public Failure(string code, string message) : this(code, message, [])
+    {
+    }
+}
+
+/// <param name="Field">As the caller spelled it in the request, e.g. <c>input.uri</c> or <c>columns.age</c>.</param>
+/// <param name="Code">Stable, snake case.</param>
+/// <param name="Message">What is wrong and what would be right.</param>
+public sealed record FieldFailure(string Field, string Code, string Message);
+
+/// <summary>Thrown where a <see cref="Failure"/> is found; borders translate it (problem details, ShardFailed, BatchPlanFailed).</summary>
+public sealed class FailureException(Failure failure, bool isTransient = false, Exception? inner = null)
+    : Exception(failure.Message, inner)
+{
+    public Failure Failure { get; } = failure;
+
+    /// <summary>Whether the same call may succeed later without anybody changing anything.</summary>
+    public bool IsTransient { get; } = isTransient;
+
+    public FailureException(string code, string message) : this(new Failure(code, message))
+    {
+    }
+
+    public FailureException(string code, string message, params FieldFailure[] fields) : this(new Failure(code, message, fields))
+    {
+    }
+}

@@ -1,0 +1,55 @@
+namespace Contracts;
+
+/// <summary>One fixed version of a model.</summary>
+/// <param name="Name">As registered: <c>credit-risk-model</c>.</param>
+/// <param name="Sha256">64 lower-case hex digits of the .onnx file: the version.</param>
+/// <param name="Uri">Where the file lies; content-addressed, never changes.</param>
+public sealed record ModelRef(string Name, string Sha256, string Uri);
+
+/// <summary>What a model takes and gives, read from the file itself and completed by a dry run at registration.</summary>
+/// <param name="Inputs">In the file's order, without initializers.</param>
+/// <param name="Outputs">In the file's order.</param>
+/// <param name="Columns">What a scored row gets, in order; names are unique.</param>
+/// <param name="Features">
+/// From the metadata key <c>features</c> (a JSON array of column names), in the order of the [N, F] input; null when the
+/// model has one input per column, or does not say.
+/// </param>
+/// <param name="AllowMissing">Metadata <c>missing</c> = <c>nan</c>: a NULL feature is fed as NaN. Otherwise such a row is quarantined.</param>
+/// <param name="AllowNaN">Metadata <c>nan</c> = <c>forbid</c> makes it false: rows with a NaN feature are quarantined.</param>
+/// <param name="Metadata">All custom metadata of the file, as it stands.</param>
+
+public sealed record ModelSignature(
+    IReadOnlyList<ModelTensor> Inputs,
+    IReadOnlyList<ModelTensor> Outputs,
+    IReadOnlyList<OutputColumn> Columns,
+    IReadOnlyList<string>? Features,
+    bool AllowMissing,
+    bool AllowNaN,
+    IReadOnlyDictionary<string, string> Metadata,
+    string Producer);
+
+/// <param name="Name">Any text; may contain colons and slashes.</param>
+/// <param name="Type">
+/// ONNX's own spelling: <c>tensor(float)</c>, <c>tensor(int64)</c>, <c>tensor(string)</c>, <c>seq(map(int64,tensor(float)))</c>.
+/// </param>
+/// <param name="Shape">Null where not a tensor or not stated; -1 for a dimension that is symbolic, unknown or declared 0.</param>
+/// <param name="Optional">Has a default in the file or the type is optional: need not be fed.</param>
+public sealed record ModelTensor(string Name, string Type, IReadOnlyList<long>? Shape, bool Optional = false);
+
+/// <summary>One column of a scored row.</summary>
+/// <param name="Name">The output's name, or <c>{output}_{index or class}</c> where an output has several values a row.</param>
+/// <param name="Type">
+/// DuckDB's name: FLOAT, DOUBLE, BIGINT, INTEGER, SMALLINT, TINYINT, UBIGINT, UINTEGER, USMALLINT, UTINYINT, BOOLEAN, VARCHAR.
+/// </param>
+/// <param name="Output">Index in <see cref="ModelSignature.Outputs"/>.</param>
+/// <param name="Index">Position within the row's values of that output.</param>
+/// <param name="Key">The map key, for a sequence of maps (ZipMap); null otherwise.</param>
+public sealed record OutputColumn(string Name, string Type, int Output, int Index, string? Key = null);
+
+/// <summary>Asks a worker to open a model in isolation from everything else. Answered by one of the two below.</summary>
+public sealed record InspectModel(string Uri, string Sha256);
+
+/// <param name="RowsPerSecond">Of one worker slot, measured by a dry run on generated rows.</param>
+public sealed record ModelInspected(string Sha256, ModelSignature Signature, double RowsPerSecond);
+
+public sealed record ModelRefused(string Sha256, Failure Failure);
