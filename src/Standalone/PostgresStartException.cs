@@ -1,0 +1,3 @@
+namespace Standalone;
+
+public sealed class PostgresStartException(string message, Exception? inner = null) : Exception(message, inner);
