@@ -36,3 +36,15 @@ public sealed class FailureException(Failure failure, bool isTransient = false, 
     {
     }
 }
+
+/// <summary>Codes that more than one process must know.</summary>
+public static class FailureCodes
+{
+    /// <summary>A unit would hold its message for more than a minute; the ledger cuts it.</summary>
+    public const string TooLong = "too_long";
+
+    /// <summary>Rows whose units lose their worker again and again.</summary>
+    public const string CrashesModel = "crashes_model";
+
+    public const string InputChanged = "input_changed";
+}

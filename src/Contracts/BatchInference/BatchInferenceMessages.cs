@@ -78,6 +78,9 @@ public sealed record FileConverted(
 
 /// <summary>Score some rows of one file.</summary>
 /// <param name="Converted">The file came from text: features and keys are VARCHAR and must be cast row by row.</param>
+/// <param name="QuarantineAll">
+/// Set when these rows are to blame for repeated failures: write every row to quarantine with this reason, without calling the model.
+/// </param>
 /// <param name="KeyTypes">DuckDB type of each key column in the output, in the order of <see cref="BatchJobSpec.KeyColumns"/>.</param>
 public sealed record ScoreShard(
     Guid JobId,
@@ -93,7 +96,8 @@ public sealed record ScoreShard(
     IReadOnlyList<string> KeyColumns,
     IReadOnlyList<string> KeyTypes,
     string OutputFormat,
-    string WorkUri);
+    string WorkUri,
+    Failure? QuarantineAll = null);
 
 /// <summary>One execution of a shard has written its files. The ledger decides whether they win.</summary>
 /// <param name="Part">Null when every row of the shard was quarantined.</param>
@@ -134,7 +138,7 @@ public sealed record ResultsPublished(Guid JobId, string ManifestUri, string Man
 public sealed record PublicationFailed(Guid JobId, Failure Failure);
 
 /// <summary>A person or system asked to stop. The ledger has already raised the epoch when this is sent.</summary>
-public sealed record CancelBatchJob(Guid JobId, string Reason);
+public sealed record CancelBatchJob(Guid JobId, string Tenant, string Reason);
 
 /// <summary>Remove the work folder. Scheduled one lease after the end, when no worker writes to it any more.</summary>
 public sealed record CleanUpWork(Guid JobId);

@@ -23,7 +23,12 @@ public sealed record UnitHeartbeat(Guid JobId, int Epoch, int Unit, int Attempt,
 public sealed record StopJob(Guid JobId, int Epoch);
 
 /// <summary>Asks the ledger to end a job's work before all units are committed.</summary>
-public sealed record StopWork(Guid JobId);
+/// <param name="Reason">Kept with the job when nobody stopped it before.</param>
+public sealed record StopWork(Guid JobId, string Reason);
 
 /// <summary>No unit of the job will be committed any more; what was not scored is counted as skipped.</summary>
-public sealed record WorkStopped(Guid JobId);
+/// <param name="Reason">Of who stopped it first.</param>
+public sealed record WorkStopped(Guid JobId, string Reason);
+
+/// <summary>Asks the ledger to say again what became of a job's units: its last message may be lost. Answers nothing while units are open.</summary>
+public sealed record CheckWork(Guid JobId);
