@@ -253,25 +253,11 @@ public sealed partial class EmbeddedPostgres : IAsyncDisposable
 
     int ChoosePort()
     {
-        if (File.Exists(PortFile) && int.TryParse(File.ReadAllText(PortFile), out var kept) && IsFree(kept))
+        if (File.Exists(PortFile) && int.TryParse(File.ReadAllText(PortFile), out var kept) && ListenPort.IsFree(kept))
             return kept;
         using var any = new TcpListener(IPAddress.Loopback, 0);
         any.Start();
         return ((IPEndPoint)any.LocalEndpoint).Port;
-    }
-
-    static bool IsFree(int port)
-    {
-        try
-        {
-            using var probe = new TcpListener(IPAddress.Loopback, port);
-            probe.Start();
-            return true;
-        }
-        catch (SocketException)
-        {
-            return false;
-        }
     }
 
     async Task CreateDatabaseAsync(CancellationToken cancellationToken)

@@ -1,3 +1,12 @@
-var builder = WebApplication.CreateBuilder(args);
-var app = builder.Build();
-app.Run();
+using ServiceDefaults;
+using Standalone;
+
+try
+{
+    return await StandaloneHost.RunAsync(StandaloneOptions.Parse(args));
+}
+catch (Exception e) when (e is StandaloneUsageException or DataFolderInUseException or PostgresStartException or NativePartMissingException)
+{
+    await Console.Error.WriteLineAsync(e.Message);
+    return e is StandaloneUsageException ? 2 : 1;
+}

@@ -1,0 +1,33 @@
+using System.Net;
+using System.Net.Sockets;
+
+namespace Standalone;
+
+static class ListenPort
+{
+    const int Usual = 8080;
+    const int Tries = 100;
+
+    /// <summary>The port asked for, else 8080 or the next free one.</summary>
+    public static int Choose(int? asked)
+    {
+        if (asked is { } port)
+            return port == 0 || IsFree(port) ? port : throw new StandaloneUsageException($"Port {port} on 127.0.0.1 is taken. Choose another with --port.");
+        return Enumerable.Range(Usual, Tries).Cast<int?>().FirstOrDefault(candidate => IsFree(candidate!.Value))
+            ?? throw new StandaloneUsageException($"Ports {Usual} to {Usual + Tries - 1} on 127.0.0.1 are taken. Choose another with --port.");
+    }
+
+    public static bool IsFree(int port)
+    {
+        try
+        {
+            using var probe = new TcpListener(IPAddress.Loopback, port);
+            probe.Start();
+            return true;
+        }
+        catch (SocketException)
+        {
+            return false;
+        }
+    }
+}
