@@ -1,0 +1,90 @@
+using System.Security.Cryptography;
+
+namespace Artifacts;
+
+/// <summary>What a written file is known by.</summary>
+public sealed record FileDigest(long Length, string Sha256);
+
+public sealed partial class ArtifactStore
+{
+    /// <summary>Writes a file that is there wholly or not at all, also after a power cut.</summary>
+    public async Task<FileDigest> WriteAsync(string uri, ReadOnlyMemory<byte> content, CancellationToken cancellationToken = default)
+    {
+        var path = LocalPath(uri, ArtifactAccess.Output);
+        var temporary = TemporaryName(path);
+        Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+        try
+        {
+            await File.WriteAllBytesAsync(temporary, content, cancellationToken);
+            Seal(temporary, path);
+        }
+        finally
+        {
+            File.Delete(temporary);
+        }
+        return new FileDigest(content.Length, Convert.ToHexStringLower(SHA256.HashData(content.Span)));
+    }
+
+    /// <summary>A name beside <paramref name="path"/> that no listing counts and nobody else uses.</summary>
+    public static string TemporaryName(string path) =>
+        Path.Join(Path.GetDirectoryName(path), $".{Path.GetFileName(path)}.{Guid.CreateVersion7():n}.tmp");
+
+    /// <summary>Gives a finished temporary file its name: content on disk first, then the name.</summary>
+    public static void Seal(string temporary, string path)
+    {
+        using (var file = File.OpenHandle(temporary, FileMode.Open, FileAccess.ReadWrite))
+            RandomAccess.FlushToDisk(file);
+        File.Move(temporary, path, overwrite: true);
+        Posix.SyncFolder(Path.GetDirectoryName(path)!);
+    }
+
+    /// <summary>
+    /// Renames a file. Repeating it is harmless: true when the target holds these bytes afterwards, whoever moved them;
+    /// false when neither source nor target does.
+    /// </summary>
+    public async Task<bool> MoveAsync(string fromUri, string toUri, FileDigest digest, CancellationToken cancellationToken = default)
+    {
+        var (from, to) = (LocalPath(fromUri, ArtifactAccess.Output), LocalPath(toUri, ArtifactAccess.Output));
+        if (await HoldsAsync(to, digest, cancellationToken))
+            return true;
+        if (File.Exists(to) || !await HoldsAsync(from, digest, cancellationToken))
+            return false;
+        Directory.CreateDirectory(Path.GetDirectoryName(to)!);
+        try
+        {
+            File.Move(from, to, overwrite: false);
+        }
+        catch (IOException) when (File.Exists(to))
+        {
+            return await HoldsAsync(to, digest, cancellationToken);
+        }
+        Posix.SyncFolder(Path.GetDirectoryName(to)!);
+        return true;
+    }
+
+    /// <summary>Whether the file is there with that length and content.</summary>
+    public Task<bool> HoldsAsync(string uri, FileDigest digest, ArtifactAccess access, CancellationToken cancellationToken = default) =>
+        HoldsAsync(LocalPath(uri, access), digest, cancellationToken);
+
+    /// <summary>Length and hash of a file, by its real path.</summary>
+    public static async Task<FileDigest> DigestAsync(string path, CancellationToken cancellationToken = default)
+    {
+        await using var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 1 << 20, FileOptions.SequentialScan);
+        var hash = await SHA256.HashDataAsync(file, cancellationToken);
+        return new FileDigest(file.Length, Convert.ToHexStringLower(hash));
+    }
+
+    /// <summary>Removes a folder under the output roots with all that is in it. Links in it are removed, never followed.</summary>
+    public void DeleteFolder(string uri)
+    {
+        var path = LocalPath(uri, ArtifactAccess.Output);
+        var named = '/' + string.Join('/', FileUri.RawSegments(uri, "uri").Select(s => FileUri.Decode(s, "uri")));
+        if (outputs.Contains(path) || new DirectoryInfo(named).LinkTarget is not null)
+            throw FileUri.Refuse("path_outside_roots", "uri", $"{named} is an output root or a link, which are never deleted.");
+        if (Directory.Exists(path))
+            Directory.Delete(path, recursive: true);
+    }
+
+    static async Task<bool> HoldsAsync(string path, FileDigest digest, CancellationToken cancellationToken) =>
+        new FileInfo(path) is { Exists: true } file && file.Length == digest.Length && await DigestAsync(path, cancellationToken) == digest;
+}
