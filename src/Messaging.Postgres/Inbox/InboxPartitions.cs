@@ -1,0 +1,111 @@
+using System.Globalization;
+using Messaging.Postgres.Outbox;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+using Npgsql;
+
+namespace Messaging.Postgres.Inbox;
+
+/// <summary>Keeps a partition for each of the coming days and drops those of days gone by. Forgetting is a DROP, not a DELETE.</summary>
+sealed partial class InboxPartitions(
+    NpgsqlDataSource dataSource, IOptions<PostgresMessagingOptions> options, TimeProvider clock, ILogger<InboxPartitions> logger) : BackgroundService
+{
+    public const int DaysAhead = 8;
+    static readonly TimeSpan Interval = TimeSpan.FromHours(1);
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        for (var tries = 0; !stoppingToken.IsCancellationRequested;)
+        {
+            try
+            {
+                await MaintainAsync(DateOnly.FromDateTime(clock.GetUtcNow().UtcDateTime), stoppingToken);
+                tries = 0;
+                await Task.Delay(Interval, clock, stoppingToken);
+            }
+            catch (Exception exception) when (!stoppingToken.IsCancellationRequested)
+            {
+                // The default partition takes what has none of its own.
+                LogFailed(exception);
+                await Pause.AfterOutageAsync(clock, tries++, stoppingToken);
+            }
+            catch (OperationCanceledException)
+            {
+                return;
+            }
+        }
+    }
+
+    public async Task MaintainAsync(DateOnly today, CancellationToken cancellationToken)
+    {
+        await using var connection = await dataSource.OpenConnectionAsync(cancellationToken);
+        var existing = await ListAsync(connection, cancellationToken);
+        for (var day = today; day <= today.AddDays(DaysAhead - 1); day = day.AddDays(1))
+        {
+            if (!existing.Contains(day))
+                await RunAsync(connection, CreateSql(day), cancellationToken);
+        }
+
+        var oldest = today.AddDays(-options.Value.InboxDays);
+        foreach (var day in existing.Where(d => d < oldest))
+        {
+            await RunAsync(connection, $"DROP TABLE IF EXISTS messaging.{Name(day)}", cancellationToken);
+            LogDropped(day);
+        }
+
+        await RunAsync(connection, $"DELETE FROM messaging.inbox_default WHERE day < '{oldest:yyyy-MM-dd}'", cancellationToken);
+    }
+
+    // Attached rather than created in place: that would lock out every consumer. Rows that came before their partition move into it.
+    static string CreateSql(DateOnly day) =>
+        $"""
+        CREATE TABLE IF NOT EXISTS messaging.{Name(day)} (LIKE messaging.inbox INCLUDING ALL);
+        WITH early AS (DELETE FROM messaging.inbox_default WHERE day = '{day:yyyy-MM-dd}' RETURNING *)
+        INSERT INTO messaging.{Name(day)} SELECT * FROM early;
+        ALTER TABLE messaging.inbox ATTACH PARTITION messaging.{Name(day)} FOR VALUES FROM ('{day:yyyy-MM-dd}') TO ('{day.AddDays(1):yyyy-MM-dd}');
+        """;
+
+    static string Name(DateOnly day) => "inbox_" + day.ToString("yyyyMMdd", CultureInfo.InvariantCulture);
+
+    static async Task<HashSet<DateOnly>> ListAsync(NpgsqlConnection connection, CancellationToken cancellationToken)
+    {
+        await using var command = new NpgsqlCommand(
+            "SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = 'messaging.inbox'::regclass", connection);
+        var days = new HashSet<DateOnly>();
+        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
+        while (await reader.ReadAsync(cancellationToken))
+        {
+            if (DateOnly.TryParseExact(reader.GetString(0)["inbox_".Length..], "yyyyMMdd", CultureInfo.InvariantCulture, DateTimeStyles.None, out var day))
+                days.Add(day);
+        }
+
+        return days;
+    }
+
+    // One node at a time, and never long in a queue for a table lock: behind it every consumer would wait too.
+    static async Task RunAsync(NpgsqlConnection connection, string sql, CancellationToken cancellationToken)
+    {
+        await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
+        await using var command = new NpgsqlCommand(
+            "SET LOCAL lock_timeout = '2s'; SELECT pg_advisory_xact_lock(hashtextextended('messaging.inbox', 0)); " + sql, connection, transaction);
+        try
+        {
+            await command.ExecuteNonQueryAsync(cancellationToken);
+        }
+        catch (PostgresException exception) when (exception.SqlState == PostgresErrorCodes.InvalidObjectDefinition
+            || exception.SqlState == PostgresErrorCodes.WrongObjectType || exception.SqlState == PostgresErrorCodes.DuplicateTable)
+        {
+            // Another node made the partition since we looked.
+            return;
+        }
+
+        await transaction.CommitAsync(cancellationToken);
+    }
+
+    [LoggerMessage(LogLevel.Information, "Dropped the inbox of {Day}")]
+    partial void LogDropped(DateOnly day);
+
+    [LoggerMessage(LogLevel.Warning, "The inbox's partitions could not be maintained")]
+    partial void LogFailed(Exception exception);
+}

@@ -1,0 +1,34 @@
+using System.ComponentModel.DataAnnotations;
+
+namespace Messaging.Postgres;
+
+/// <summary>What this host does for durable messaging beside consuming.</summary>
+public sealed class PostgresMessagingOptions
+{
+    /// <summary>Whether this host sends what others left behind, and schedules when due. At least one host must. Default: true.</summary>
+    public bool Sweep { get; set; } = true;
+
+    /// <summary>Whether this host moves dead letters to the table <c>messaging.dead</c>. At least one host must. Default: true.</summary>
+    public bool DrainDeadLetters { get; set; } = true;
+
+    /// <summary>Rows the sweeper claims at once: a bound on its memory. 1 to 10,000. Default: 500.</summary>
+    [Range(1, 10_000)]
+    public int SweepBatch { get; set; } = 500;
+
+    /// <summary>Tries after which a message that itself cannot be sent is dead. 1 to 100. Default: 10.</summary>
+    [Range(1, 100)]
+    public int MaxAttempts { get; set; } = 10;
+
+    /// <summary>Wait after the first failed try; doubled after each further one, at most ten minutes. Default: 1 s.</summary>
+    public TimeSpan BackOff { get; set; } = TimeSpan.FromSeconds(1);
+
+    /// <summary>
+    /// Whether unsent rows are freed from their leases before the first sweep. Right where nothing can be in flight at start, as on
+    /// the in-memory bus; harmless elsewhere, since receivers drop twins. Default: when the transport is in-memory.
+    /// </summary>
+    public bool? FreeLeasesAtStart { get; set; }
+
+    /// <summary>Days of inbox partitions kept. A twin that arrives later is not recognised. 2 to 365. Default: 7.</summary>
+    [Range(2, 365)]
+    public int InboxDays { get; set; } = 7;
+}

@@ -1,0 +1,21 @@
+using System.Diagnostics;
+using System.Diagnostics.Metrics;
+
+namespace Messaging.Postgres;
+
+public static class Telemetry
+{
+    public const string SourceName = "Messaging.Postgres";
+    public const string MeterName = "Messaging.Postgres";
+
+    internal static readonly ActivitySource Source = new(SourceName);
+    static readonly Meter Meter = new(MeterName);
+
+    internal static readonly Counter<long> Sent = Meter.CreateCounter<long>("messaging.outbox.sent", "{message}", "Messages sent from the outbox");
+    internal static readonly Counter<long> Swept = Meter.CreateCounter<long>("messaging.outbox.swept", "{message}", "Messages the sweeper claimed: due schedules and lapsed leases");
+    internal static readonly Counter<long> LeasesLapsed = Meter.CreateCounter<long>("messaging.outbox.leases_lapsed", "{message}", "Messages left to the sweeper because their sender was too slow or stopped");
+    internal static readonly Counter<long> Failed = Meter.CreateCounter<long>("messaging.outbox.failed", "{message}", "Tries to send that failed because of the message itself");
+    internal static readonly Counter<long> Dead = Meter.CreateCounter<long>("messaging.dead", "{message}", "Messages moved to the dead table");
+    internal static readonly Counter<long> NeverSaved = Meter.CreateCounter<long>("messaging.outbox.never_saved", "{message}", "Messages published in a scope that ended without saving them");
+    internal static readonly Counter<long> Duplicates = Meter.CreateCounter<long>("messaging.inbox.duplicates", "{message}", "Messages dropped because their consumer had them already");
+}

@@ -1,0 +1,15 @@
+using Microsoft.Extensions.Logging;
+
+namespace Messaging.DeadLetters;
+
+sealed partial class DeadLetterOffice
+{
+    [LoggerMessage(LogLevel.Error, "A message failed on {Endpoint} and is kept as a dead letter")]
+    partial void LogFailed(string endpoint, Exception exception);
+
+    [LoggerMessage(LogLevel.Warning, "A message on {Endpoint} was meant for no consumer there and is kept as a dead letter")]
+    partial void LogSkipped(string endpoint);
+
+    [LoggerMessage(LogLevel.Critical, "A dead letter could not be kept; its body in base64: {Body}")]
+    partial void LogLost(string body);
+}

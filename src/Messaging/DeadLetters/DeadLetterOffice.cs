@@ -1,0 +1,63 @@
+using System.Globalization;
+using System.Text.Json;
+using MassTransit;
+using Microsoft.Extensions.Logging;
+
+namespace Messaging.DeadLetters;
+
+/// <summary>Takes the place of the queues <c>_error</c> and <c>_skipped</c>: one queue for all endpoints, which somebody reads.</summary>
+sealed partial class DeadLetterOffice(string endpoint, TimeProvider clock, ILogger<DeadLetterOffice> logger)
+    : IFilter<ExceptionReceiveContext>, IFilter<ReceiveContext>
+{
+    public async Task Send(ExceptionReceiveContext context, IPipe<ExceptionReceiveContext> next)
+    {
+        LogFailed(endpoint, context.Exception);
+        await Keep(context, "error", context.Exception);
+        await next.Send(context);
+    }
+
+    public async Task Send(ReceiveContext context, IPipe<ReceiveContext> next)
+    {
+        LogSkipped(endpoint);
+        await Keep(context, "skipped", null);
+        await next.Send(context);
+    }
+
+    public void Probe(ProbeContext context) => context.CreateFilterScope("deadLetter");
+
+    async Task Keep(ReceiveContext context, string reason, Exception? exception)
+    {
+        var body = context.Body.GetBytes();
+        var (messageId, types) = ReadEnvelope(body);
+        if (endpoint == DeadLetter.QueueName)
+        {
+            // It has nowhere else to go: sending it to its own queue would be a loop.
+            LogLost(Convert.ToBase64String(body));
+            return;
+        }
+
+        var letter = new DeadLetter(
+            NewId.NextGuid(), endpoint, reason, messageId, types, context.ContentType?.ToString() ?? "", Headers(context), body,
+            exception is null ? null : $"{exception.GetType().FullName}: {exception.Message}", exception?.ToString(), clock.GetUtcNow().UtcDateTime);
+        var queue = await context.SendEndpointProvider.GetSendEndpoint(new Uri("queue:" + DeadLetter.QueueName));
+        await queue.Send(letter, CancellationToken.None);
+    }
+
+    static Dictionary<string, string> Headers(ReceiveContext context) => context.TransportHeaders.GetAll()
+        .ToDictionary(h => h.Key, h => Convert.ToString(h.Value, CultureInfo.InvariantCulture) ?? "");
+
+    static (Guid? MessageId, IReadOnlyList<string> Types) ReadEnvelope(byte[] body)
+    {
+        try
+        {
+            var envelope = JsonSerializer.Deserialize<Envelope>(body, JsonSerializerOptions.Web);
+            return (Guid.TryParse(envelope?.MessageId, out var id) ? id : null, envelope?.MessageType ?? []);
+        }
+        catch (JsonException)
+        {
+            return (null, []);
+        }
+    }
+
+    sealed record Envelope(string? MessageId, string[]? MessageType);
+}

@@ -1,0 +1,87 @@
+using System.Text.Json.Serialization;
+using MassTransit;
+using MassTransit.Middleware;
+using Messaging.DeadLetters;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Hosting;
+
+namespace Messaging;
+
+public static class MessagingRegistration
+{
+    /// <summary>Adds the bus: transport by <c>Messaging:Transport</c>, serializer, dead letters, start and stop. Call it once a host.</summary>
+    public static IHostApplicationBuilder AddMessaging(this IHostApplicationBuilder builder, Action<IBusRegistrationConfigurator> configure)
+    {
+        builder.Services.AddMessaging(builder.Configuration, configure);
+        return builder;
+    }
+
+    /// <inheritdoc cref="AddMessaging(IHostApplicationBuilder, Action{IBusRegistrationConfigurator})"/>
+    public static IServiceCollection AddMessaging(
+        this IServiceCollection services, IConfiguration configuration, Action<IBusRegistrationConfigurator> configure)
+    {
+        services.AddOptions<MessagingOptions>().BindConfiguration(MessagingOptions.Section).ValidateDataAnnotations().ValidateOnStart();
+        var options = configuration.GetSection(MessagingOptions.Section).Get<MessagingOptions>() ?? new MessagingOptions();
+
+        // A broker that is down must not keep a host from starting; readiness tells the difference.
+        services.AddOptions<MassTransitHostOptions>().Configure(host =>
+        {
+            host.WaitUntilStarted = false;
+            host.StopTimeout = TimeSpan.FromSeconds(options.StopTimeoutSeconds);
+            host.ConsumerStopTimeout = TimeSpan.FromSeconds(options.StopTimeoutSeconds);
+        });
+
+        services.TryAddSingleton(TimeProvider.System);
+        services.AddMassTransit(bus =>
+        {
+            bus.SetKebabCaseEndpointNameFormatter();
+            bus.AddConfigureEndpointsCallback((context, name, endpoint) => endpoint.KeepDeadLetters(context, name));
+            configure(bus);
+            bus.UseTransport(options.Transport);
+        });
+        return services;
+    }
+
+    static void UseTransport(this IBusRegistrationConfigurator bus, string transport)
+    {
+        if (!transport.Equals("InMemory", StringComparison.OrdinalIgnoreCase))
+        {
+            throw new InvalidOperationException(
+                $"{MessagingOptions.Section}:{nameof(MessagingOptions.Transport)} is '{transport}'; this build knows only 'InMemory'.");
+        }
+
+        bus.UsingInMemory((context, factory) =>
+        {
+            factory.UseCommonSettings(context);
+            factory.ConfigureEndpoints(context);
+        });
+    }
+
+    static void UseCommonSettings(this IBusFactoryConfigurator factory, IBusRegistrationContext context)
+    {
+        factory.ConfigureJsonSerializerOptions(json =>
+        {
+            // Scores may be NaN or infinite, and plain JSON has no word for them.
+            json.NumberHandling |= JsonNumberHandling.AllowNamedFloatingPointLiterals;
+            return json;
+        });
+        foreach (var settings in context.GetServices<BusSettings>())
+            settings.Apply(context, factory);
+    }
+
+    static void KeepDeadLetters(this IReceiveEndpointConfigurator endpoint, IRegistrationContext context, string name)
+    {
+        var office = ActivatorUtilities.CreateInstance<DeadLetterOffice>(context, name);
+        endpoint.ConfigureError(pipe =>
+        {
+            pipe.UseFilter(new GenerateFaultFilter());
+            pipe.UseFilter<ExceptionReceiveContext>(office);
+        });
+        endpoint.ConfigureDeadLetter(pipe => pipe.UseFilter<ReceiveContext>(office));
+    }
+}
+
+/// <summary>Something that applies to the whole bus, whatever its transport. Registered by those who extend it.</summary>
+public sealed record BusSettings(Action<IBusRegistrationContext, IBusFactoryConfigurator> Apply);

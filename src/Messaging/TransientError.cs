@@ -1,0 +1,37 @@
+using System.Data.Common;
+using System.Net.Sockets;
+using MassTransit;
+
+namespace Messaging;
+
+/// <summary>What an error says about trying again.</summary>
+public static class TransientError
+{
+    /// <summary>The same message may succeed in a moment: a deadlock, a lost connection, a full server.</summary>
+    public static bool IsTransient(Exception exception) =>
+        IsOutage(exception) || Any(exception, static e => e is DbException { IsTransient: true } or ConcurrencyException);
+
+    /// <summary>The database or the broker is not there. It says nothing about the message, so no try is counted.</summary>
+    public static bool IsOutage(Exception exception) => Any(exception, static e => e switch
+    {
+        SocketException => true,
+        ConnectionException or TransportUnavailableException => true,
+        // 08: connection, 57P01 to 57P03: shut down, crashed or starting, 53300: too many connections.
+        DbException { SqlState: { } state } => state.StartsWith("08", StringComparison.Ordinal) || state is "57P01" or "57P02" or "57P03" or "53300",
+        DbException { IsTransient: true, SqlState: null } => true,
+        _ => false,
+    });
+
+    static bool Any(Exception? exception, Func<Exception, bool> matches)
+    {
+        for (; exception is not null; exception = exception.InnerException)
+        {
+            if (matches(exception))
+                return true;
+            if (exception is AggregateException { InnerExceptions.Count: > 1 } several && several.InnerExceptions.Any(e => Any(e, matches)))
+                return true;
+        }
+
+        return false;
+    }
+}
