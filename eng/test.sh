@@ -1,0 +1,69 @@
+#!/bin/sh
+# Runs the tests. The last line is the sum.
+#   eng/test.sh               all but the soak tests, and the code's format
+#   eng/test.sh --fast        those that need no server
+#   eng/test.sh --soak [NAME] the long kill and load runs, or those whose name contains NAME
+set -eu
+root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
+. "$root/eng/prepare.sh"
+
+mode=full name=
+case ${1:-} in
+  '') ;;
+  --fast) mode=fast ;;
+  --soak) mode=soak name=${2:-} ;;
+  *) refuse "Usage: eng/test.sh [--fast | --soak [NAME]]" ;;
+esac
+case $mode in
+  full) filter='Category!=Soak' logger='console;verbosity=minimal' ;;
+  fast) filter='Category!=Soak&Category!=Server' logger='console;verbosity=minimal' ;;
+  soak) filter="Category=Soak${name:+&FullyQualifiedName~$name}" logger='console;verbosity=detailed' ;;
+esac
+
+check_machine
+install_parts all
+build Sagas.sln Sagas.sln src tests samples
+
+results=$(mktemp -d)
+trap 'rm -rf "$results"' EXIT
+trap 'exit 130' INT TERM
+passed=0 failed=0 skipped=0 broken=0
+
+count() { sed -n "s/.*<Counters [^>]*$1=\"\([0-9]*\)\".*/\1/p" "$results/$project.trx" 2>/dev/null | head -n 1; }
+
+for assembly in "$root"/tests/*/bin/Release/net10.0/*.Tests.dll; do
+  project=$(basename "$assembly" .Tests.dll)
+  # A test project's output also has the assemblies of others it refers to.
+  [ -e "$root/tests/$project/$project.Tests.csproj" ] && [ "$assembly" = "$root/tests/$project/bin/Release/net10.0/$project.Tests.dll" ] || continue
+  code=0
+  dotnet test "$assembly" --filter "$filter" --logger "$logger" --logger "trx;LogFileName=$project.trx" \
+    --results-directory "$results" --blame-hang-timeout 20m --blame-hang-dump-type none >"$results/$project.log" 2>&1 </dev/null || code=$?
+  total=$(count total) ok=$(count passed) bad=$(count failed)
+  [ "${total:-0}" -gt 0 ] || [ "$code" -ne 0 ] || continue
+  passed=$((passed + ${ok:-0})) failed=$((failed + ${bad:-0})) skipped=$((skipped + ${total:-0} - ${ok:-0} - ${bad:-0}))
+  if [ "$code" -ne 0 ]; then
+    cat "$results/$project.log"
+    # A test host that died has run fewer tests than it has, and failed none of them.
+    [ "${bad:-0}" -gt 0 ] || broken=$((broken + 1))
+  elif [ "$mode" = soak ]; then
+    cat "$results/$project.log"
+  fi
+  printf '%-24s %4d passed %4d failed\n' "$project" "${ok:-0}" "${bad:-0}"
+done
+
+if [ "$mode" = full ]; then
+  if dotnet format "$root/Sagas.sln" --no-restore --verify-no-changes >"$results/format.log" 2>&1; then
+    echo "The format is right"
+  else
+    tail -n 40 "$results/format.log"
+    echo "The format is wrong: run dotnet format"
+    broken=$((broken + 1))
+  fi
+fi
+[ "$((passed + failed + broken))" -gt 0 ] || { say "No test ran."; broken=1; }
+
+failed=$((failed + broken))
+sum="$passed passed, $failed failed"
+[ "$skipped" -eq 0 ] || sum="$sum, $skipped skipped"
+echo "$sum"
+[ "$failed" -eq 0 ]
