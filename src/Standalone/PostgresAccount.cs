@@ -33,8 +33,9 @@ sealed class PostgresAccount
         var owner = await RunAsync("stat", ["-c", "%u", folder], environment, folder, cancellationToken);
         var uid = int.Parse(owner.Output, CultureInfo.InvariantCulture) is > 0 and var existing ? existing : Nobody;
         string[] drop = ["setpriv", $"--reuid={uid}", $"--regid={uid}", "--clear-groups"];
+        // The secure bit is for access(2), which else ignores capabilities of an ordinary account; PostgreSQL asks it about its programs.
         if (HasCapability(DacReadSearch))
-            return new PostgresAccount([.. drop, "--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"], environment, uid);
+            return new PostgresAccount([.. drop, "--securebits=+no_setuid_fixup", "--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"], environment, uid);
 
         var postgres = Path.Combine(programs, "bin", "postgres");
         var account = new PostgresAccount(drop, environment, uid);

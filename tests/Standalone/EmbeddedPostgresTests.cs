@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging.Abstractions;
 using Npgsql;
+using ServiceDefaults;
 using Support;
 
 namespace Standalone.Tests;
@@ -125,12 +126,20 @@ public sealed class EmbeddedPostgresTests : IAsyncLifetime
     }
 
     [RootFact]
-    public async Task Root_reaches_a_folder_below_one_that_only_root_may_enter()
+    public async Task Root_has_programs_and_data_below_a_folder_that_only_root_may_enter()
     {
         using var closed = new TestFolder();
         File.SetUnixFileMode(closed.Path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        var programs = NativeParts.Postgres();
+        foreach (var file in Directory.GetFiles(programs, "*", SearchOption.AllDirectories).Where(f => new FileInfo(f).LinkTarget is null))
+        {
+            var copy = Path.Combine(closed["native"], Path.GetRelativePath(programs, file));
+            Directory.CreateDirectory(Path.GetDirectoryName(copy)!);
+            File.Copy(file, copy);
+        }
 
-        await using var postgres = await StartAsync(closed["data"]);
+        var options = new EmbeddedPostgresOptions { DataFolder = closed["data"], Programs = closed["native"] };
+        await using var postgres = await EmbeddedPostgres.StartAsync(options, NullLogger.Instance);
 
         (await ScalarAsync(postgres, "SELECT 1")).ShouldBe(1);
         File.ReadAllText($"/proc/{postgres.ProcessId}/status").ShouldContain("Uid:\t65534\t65534");

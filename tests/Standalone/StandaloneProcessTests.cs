@@ -90,7 +90,11 @@ public sealed class StandaloneProcessTests : IDisposable
         const int uid = 65534;
         File.SetUnixFileMode(_folder.Path, (UnixFileMode)0b111_111_111);
         // The capability only lets the ordinary user read this clone, which may lie below root's home.
-        string[] ordinary = ["setpriv", $"--reuid={uid}", $"--regid={uid}", "--clear-groups", "--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"];
+        string[] ordinary =
+        [
+            "setpriv", $"--reuid={uid}", $"--regid={uid}", "--clear-groups",
+            "--securebits=+no_setuid_fixup", "--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search",
+        ];
         var launch = new StandaloneLaunch(_folder["data"]) { Launcher = ordinary, Environment = new Dictionary<string, string> { ["HOME"] = _folder.Path } };
 
         await using var standalone = await StandaloneProcess.StartAsync(launch);
