@@ -4,7 +4,7 @@ namespace Train.Tests;
 
 public sealed class SampleFilesTests
 {
-    static readonly string Samples = FindSamples();
+    internal static readonly string Samples = FindSamples();
 
     [Fact]
     public void Training_again_gives_the_bytes_in_the_repository()
