@@ -1,0 +1,61 @@
+using Messaging.Postgres;
+using Microsoft.EntityFrameworkCore;
+using Sagas.BatchInference;
+using Sagas.Models;
+using Sagas.WorkLedger;
+
+namespace Sagas.Persistence;
+
+/// <summary>Every row of the platform, in schema <c>sagas</c>. Messages in transit are in schema <c>messaging</c>.</summary>
+public sealed class PlatformDbContext(DbContextOptions<PlatformDbContext> options) : DbContext(options)
+{
+    public DbSet<WorkJob> WorkJobs => Set<WorkJob>();
+    public DbSet<WorkUnit> WorkUnits => Set<WorkUnit>();
+    public DbSet<WorkWorker> WorkWorkers => Set<WorkWorker>();
+    public DbSet<BatchJobState> BatchJobs => Set<BatchJobState>();
+    public DbSet<RegisteredModel> Models => Set<RegisteredModel>();
+    public DbSet<IdempotentRequest> IdempotentRequests => Set<IdempotentRequest>();
+
+    protected override void OnModelCreating(ModelBuilder modelBuilder)
+    {
+        modelBuilder.HasDefaultSchema("sagas");
+        modelBuilder.MapOutbox();
+        modelBuilder.Entity<WorkJob>(job =>
+        {
+            job.ToTable("work_jobs").HasKey(j => j.Id);
+            job.Property(j => j.Spec).HasColumnType("jsonb");
+            job.Property(j => j.Failure).HasColumnType("jsonb");
+        });
+        modelBuilder.Entity<WorkUnit>(unit =>
+        {
+            unit.ToTable("work_units").HasKey(u => new { u.JobId, u.Unit });
+            unit.Property(u => u.State).HasConversion<short>();
+            unit.Property(u => u.Spec).HasColumnType("jsonb");
+            unit.Property(u => u.Result).HasColumnType("jsonb");
+            unit.Property(u => u.LastFailure).HasColumnType("jsonb");
+        });
+        modelBuilder.Entity<WorkWorker>().ToTable("work_workers").HasKey(w => w.Worker);
+        modelBuilder.Entity<BatchJobState>(job =>
+        {
+            job.ToTable("batch_jobs").HasKey(j => j.CorrelationId);
+            job.Property(j => j.Failure).HasColumnType("jsonb");
+        });
+        modelBuilder.Entity<RegisteredModel>(model =>
+        {
+            model.ToTable("models").HasKey(m => new { m.Tenant, m.Name, m.Version });
+            model.Property(m => m.Signature).HasColumnType("jsonb");
+        });
+        modelBuilder.Entity<IdempotentRequest>(request =>
+        {
+            request.ToTable("idempotent_requests").HasKey(r => new { r.Tenant, r.Route, r.Key });
+            request.Property(r => r.Response).HasColumnType("jsonb");
+        });
+
+        foreach (var entity in modelBuilder.Model.GetEntityTypes().Where(e => e.ClrType.Assembly == typeof(PlatformDbContext).Assembly))
+            foreach (var property in entity.GetProperties())
+                property.SetColumnName(SnakeCase(property.Name));
+    }
+
+    static string SnakeCase(string name) =>
+        string.Concat(name.Select((c, i) => i > 0 && char.IsUpper(c) ? $"_{char.ToLowerInvariant(c)}" : $"{char.ToLowerInvariant(c)}"));
+}
