@@ -1,4 +1,3 @@
-using System.Text.Json;
 using Contracts;
 using Contracts.BatchInference;
 using Contracts.WorkLedger;
@@ -224,16 +223,16 @@ static class BatchJobVerbs
         });
 
     public static EventActivityBinder<BatchJobState, BatchPlanFailed> RememberFailure(this EventActivityBinder<BatchJobState, BatchPlanFailed> step) =>
-        step.Then(c => c.Saga.Failure = JsonSerializer.Serialize(c.Message.Failure));
+        step.Then(c => c.Saga.Failure = WireJson.Write(c.Message.Failure));
 
     public static EventActivityBinder<BatchJobState, BatchWorkFailed> RememberFailure(this EventActivityBinder<BatchJobState, BatchWorkFailed> step) =>
-        step.Then(c => c.Saga.Failure = JsonSerializer.Serialize(c.Message.Failure));
+        step.Then(c => c.Saga.Failure = WireJson.Write(c.Message.Failure));
 
     public static EventActivityBinder<BatchJobState, PublicationFailed> RememberFailure(this EventActivityBinder<BatchJobState, PublicationFailed> step) =>
-        step.Then(c => c.Saga.Failure = JsonSerializer.Serialize(c.Message.Failure));
+        step.Then(c => c.Saga.Failure = WireJson.Write(c.Message.Failure));
 
     public static EventActivityBinder<BatchJobState, T> RememberFailure<T>(this EventActivityBinder<BatchJobState, T> step, Failure failure) where T : class =>
-        step.Then(c => c.Saga.Failure = JsonSerializer.Serialize(failure));
+        step.Then(c => c.Saga.Failure = WireJson.Write(failure));
 
     public static EventActivityBinder<BatchJobState, T> WaitAtMostAStep<T>(this EventActivityBinder<BatchJobState, T> step, BatchJobStateMachine machine)
         where T : class =>
@@ -265,7 +264,7 @@ static class BatchJobVerbs
 
     public static EventActivityBinder<BatchJobState, T> Fail<T>(
         this EventActivityBinder<BatchJobState, T> step, BatchJobStateMachine machine, BatchSagaOptions waits) where T : class =>
-        step.Publish(c => new BatchJobFailed(c.Saga.CorrelationId, c.Saga.Tenant, JsonSerializer.Deserialize<Failure>(c.Saga.Failure!)!))
+        step.Publish(c => new BatchJobFailed(c.Saga.CorrelationId, c.Saga.Tenant, WireJson.Read<Failure>(c.Saga.Failure!)))
             .End(machine, waits);
 
     static EventActivityBinder<BatchJobState, T> End<T>(

@@ -1,4 +1,3 @@
-using System.Text.Json;
 using Contracts;
 using Messaging.Postgres;
 using Microsoft.EntityFrameworkCore;
@@ -47,7 +46,7 @@ public static class WorkLedgerJobs
         if (Over.Contains(job.State))
             return (job.State, job.Epoch);
 
-        var why = JsonSerializer.Serialize(reason);
+        var why = WireJson.Write(reason);
         await db.Database.ExecuteSqlAsync(
             $"""
             WITH skipped AS (
