@@ -47,8 +47,10 @@ public sealed record FeatureMapping(IReadOnlyList<InputColumns> Inputs);
 /// <param name="Columns">One column for an input of shape [N] or [N, 1]; F columns, in order, for [N, F].</param>
 public sealed record InputColumns(string Input, IReadOnlyList<string> Columns);
 
-/// <summary>Open the input, check it and cut it into units. <paramref name="Step"/> 0 lists files; later steps follow conversion.</summary>
-public sealed record PlanBatchJob(Guid JobId, int Step);
+/// <summary>Open the input, check it and cut it into units.</summary>
+/// <param name="Step">0 looks at the input as it came; 1 at what text files were converted to.</param>
+/// <param name="Files">Files planned already: one message opens a few hundred at most, and orders the next.</param>
+public sealed record PlanBatchJob(Guid JobId, int Step, int Files = 0);
 
 /// <summary>Text files were cut into conversion units; planning goes on when they are committed.</summary>
 public sealed record BatchConversionPlanned(Guid JobId, int Units);

@@ -24,6 +24,7 @@ public sealed class PlatformDbContext(DbContextOptions<PlatformDbContext> option
         {
             job.ToTable("work_jobs").HasKey(j => j.Id);
             job.Property(j => j.Spec).HasColumnType("jsonb");
+            job.Property(j => j.Inputs).HasColumnType("jsonb");
             job.Property(j => j.Failure).HasColumnType("jsonb");
         });
         modelBuilder.Entity<WorkUnit>(unit =>

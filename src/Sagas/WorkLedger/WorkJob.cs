@@ -47,6 +47,12 @@ public sealed class WorkJob
     /// <summary>The pipeline's own request, as JSON.</summary>
     public required string Spec { get; set; }
 
+    /// <summary>Input files whose units are in the ledger.</summary>
+    public int PlannedFiles { get; set; }
+
+    /// <summary>The pipeline's account of its input files, a JSON array.</summary>
+    public string Inputs { get; set; } = "[]";
+
     /// <summary>Why the job was stopped or failed, as JSON of <see cref="Contracts.Failure"/>.</summary>
     public string? Failure { get; set; }
 

@@ -33,6 +33,8 @@ public sealed class Initial : Migration
                 max_error_rate double precision NOT NULL,
                 max_errors bigint,
                 spec jsonb NOT NULL,
+                planned_files integer NOT NULL,
+                inputs jsonb NOT NULL,
                 failure jsonb,
                 accepted_at timestamptz NOT NULL,
                 admitted_at timestamptz,
