@@ -7,11 +7,9 @@ namespace Contracts;
 /// <param name="Code">Stable, snake case: <c>input_missing</c>, <c>column_missing</c>, <c>input_changed</c>.</param>
 /// <param name="Message">One sentence for a person, ending with what to do next.</param>
 /// <param name="Fields">Every bad field at once; empty when the fault is not in a field.</param>
-public sealed record Failure(string Code, string Message, IReadOnlyList<FieldFailure> Fields)
+public sealed record Failure(string Code, string Message, IReadOnlyList<FieldFailure>? Fields = null)
 {
-    public Failure(string code, string message) : this(code, message, [])
-    {
-    }
+    public IReadOnlyList<FieldFailure> Fields { get; init; } = Fields ?? [];
 }
 
 /// <param name="Field">As the caller spelled it in the request, e.g. <c>input.uri</c> or <c>columns.age</c>.</param>

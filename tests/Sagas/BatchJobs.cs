@@ -55,7 +55,10 @@ sealed class BatchJobs : IAsyncDisposable
     public async Task ShouldReach(string state) =>
         (await Saga.Exists(JobId, m => Named(m, state))).ShouldNotBeNull($"the job should be {state}, it is {Saga.Sagas.Contains(JobId)?.CurrentState}");
 
-    public void ShouldHaveNoFaults() => Harness.Published.Select<Fault>().ShouldBeEmpty();
+    public void ShouldHaveNoFaults() =>
+        Harness.Published.Select<Fault>()
+            .SelectMany(f => ((Fault)f.MessageObject).Exceptions.Select(e => $"{string.Join(' ', ((Fault)f.MessageObject).FaultMessageTypes ?? [])}: {e.Message} {e.InnerException?.Message} {e.InnerException?.InnerException?.Message} {e.StackTrace}"))
+            .ShouldBeEmpty();
 
     public async ValueTask DisposeAsync() => await _services.DisposeAsync();
 

@@ -32,9 +32,9 @@ public sealed class BatchJobStateMachine : MassTransitStateMachine<BatchJobState
         Event(() => PublicationFailed, e => { e.CorrelateById(c => c.Message.JobId); e.OnMissingInstance(m => m.Discard()); });
         Event(() => Resumed, e => { e.CorrelateById(c => c.Message.JobId); e.OnMissingInstance(m => m.Discard()); });
 
-        Schedule(() => StepTimeout, job => job.StepTimeoutToken, s => { s.Delay = waits.StepTimeout; s.Received = WhenStillThere; });
-        Schedule(() => QueueTimeout, job => job.QueueTimeoutToken, s => { s.Delay = waits.QueueDeadline; s.Received = WhenStillThere; });
-        Schedule(() => Deadline, job => job.DeadlineToken, s => { s.DelayProvider = c => TimeSpan.FromSeconds(c.Saga.DeadlineSeconds); s.Received = WhenStillThere; });
+        Schedule(() => StepTimeout, job => job.StepTimeoutToken, s => { s.Delay = waits.StepTimeout; s.Received = e => { e.CorrelateById(c => c.Message.JobId); e.OnMissingInstance(m => m.Discard()); }; });
+        Schedule(() => QueueTimeout, job => job.QueueTimeoutToken, s => { s.Delay = waits.QueueDeadline; s.Received = e => { e.CorrelateById(c => c.Message.JobId); e.OnMissingInstance(m => m.Discard()); }; });
+        Schedule(() => Deadline, job => job.DeadlineToken, s => { s.DelayProvider = c => TimeSpan.FromSeconds(c.Saga.DeadlineSeconds); s.Received = e => { e.CorrelateById(c => c.Message.JobId); e.OnMissingInstance(m => m.Discard()); }; });
 
         Initially(
             When(Submitted).RememberRequest().AskForAdmission().StartQueueDeadline(this).WaitAtMostAStep(this).TransitionTo(Queued),
@@ -84,9 +84,7 @@ public sealed class BatchJobStateMachine : MassTransitStateMachine<BatchJobState
                 .IfElse(c => c.Saga.Asks < waits.AskLimit,
                     again => again.RequestPublication().WaitAtMostAStep(this),
                     enough => enough.RememberFailure(NoAnswer).AskToStopWork().Fail(this, waits).TransitionTo(Failed)),
-            When(Resumed).RequestPublication(),
-            Ignore(CancelRequested),
-            Ignore(ShardsCommitted));
+            When(Resumed).RequestPublication());
 
         During(Cancelling,
             When(WorkStopped).RememberWhyStopped()
@@ -100,23 +98,27 @@ public sealed class BatchJobStateMachine : MassTransitStateMachine<BatchJobState
                 .IfElse(c => c.Saga.Asks < waits.AskLimit,
                     again => again.AskToStopWork().WaitAtMostAStep(this),
                     enough => enough.RememberFailure(NoAnswer).Fail(this, waits).TransitionTo(Failed)),
-            When(Resumed).AskToStopWork(),
-            Ignore(CancelRequested),
-            Ignore(PlanFailed));
+            When(Resumed).AskToStopWork());
 
         // Late, repeated or reordered: each was true once, none changes anything now.
-        During(Queued, Ignore(Submitted), Ignore(Planned), Ignore(ConversionPlanned), Ignore(FilesConverted));
-        During(Planning, Ignore(Submitted), Ignore(Admitted), Ignore(QueueTimeout.AnyReceived));
-        During(Scoring, Ignore(Submitted), Ignore(Admitted), Ignore(ConversionPlanned), Ignore(FilesConverted),
-            Ignore(Planned), Ignore(PlanFailed), Ignore(QueueTimeout.AnyReceived));
-        During(Publishing, Ignore(Submitted), Ignore(Admitted), Ignore(WorkStopped), Ignore(WorkFailed), Ignore(ConversionPlanned), Ignore(FilesConverted),
-            Ignore(Planned), Ignore(PlanFailed), Ignore(QueueTimeout.AnyReceived), Ignore(Deadline.AnyReceived));
-        During(Cancelling, Ignore(Submitted), Ignore(Admitted), Ignore(ConversionPlanned), Ignore(FilesConverted),
-            Ignore(Planned), Ignore(QueueTimeout.AnyReceived), Ignore(Deadline.AnyReceived));
+        During(Queued,
+            Ignore(Submitted), Ignore(ConversionPlanned), Ignore(FilesConverted), Ignore(Planned), Ignore(PlanFailed), Ignore(ShardsCommitted),
+            Ignore(WorkFailed), Ignore(Published), Ignore(PublicationFailed), Ignore(Deadline.Received));
+        During(Planning,
+            Ignore(Submitted), Ignore(Admitted), Ignore(Published), Ignore(PublicationFailed), Ignore(QueueTimeout.Received));
+        During(Scoring,
+            Ignore(Submitted), Ignore(Admitted), Ignore(ConversionPlanned), Ignore(FilesConverted), Ignore(Planned), Ignore(PlanFailed),
+            Ignore(Published), Ignore(PublicationFailed), Ignore(QueueTimeout.Received));
+        During(Publishing,
+            Ignore(Submitted), Ignore(CancelRequested), Ignore(Admitted), Ignore(ConversionPlanned), Ignore(FilesConverted), Ignore(Planned),
+            Ignore(PlanFailed), Ignore(ShardsCommitted), Ignore(WorkFailed), Ignore(WorkStopped), Ignore(QueueTimeout.Received), Ignore(Deadline.Received));
+        During(Cancelling,
+            Ignore(Submitted), Ignore(CancelRequested), Ignore(Admitted), Ignore(ConversionPlanned), Ignore(FilesConverted), Ignore(Planned),
+            Ignore(PlanFailed), Ignore(Published), Ignore(PublicationFailed), Ignore(QueueTimeout.Received), Ignore(Deadline.Received));
         During([Completed, CompletedWithErrors, Failed, Cancelled],
             Ignore(Submitted), Ignore(CancelRequested), Ignore(Admitted), Ignore(ConversionPlanned), Ignore(FilesConverted), Ignore(Planned),
             Ignore(PlanFailed), Ignore(ShardsCommitted), Ignore(WorkFailed), Ignore(WorkStopped), Ignore(Published), Ignore(PublicationFailed),
-            Ignore(Resumed), Ignore(StepTimeout.AnyReceived), Ignore(QueueTimeout.AnyReceived), Ignore(Deadline.AnyReceived));
+            Ignore(Resumed), Ignore(StepTimeout.Received), Ignore(QueueTimeout.Received), Ignore(Deadline.Received));
     }
 
     public State Queued { get; } = null!;
@@ -158,9 +160,6 @@ public sealed class BatchJobStateMachine : MassTransitStateMachine<BatchJobState
 
     static readonly Failure NoAnswer = new("no_answer",
         "A step of the job did not answer although it was asked again and again. See the dead letters of its endpoint.");
-
-    static void WhenStillThere<T>(IEventCorrelationConfigurator<BatchJobState, T> e) where T : class =>
-        e.OnMissingInstance(m => m.Discard());
 }
 
 static class BatchJobVerbs
@@ -275,7 +274,7 @@ static class BatchJobVerbs
             .Unschedule(machine.Deadline)
             .ThenAsync(c => c.ScheduleCleanUp(waits.CleanUpDelay));
 
-    static Task ScheduleCleanUp(this BehaviorContext<BatchJobState> context, TimeSpan delay) =>
+    static Task<ScheduledMessage<CleanUpWork>> ScheduleCleanUp(this BehaviorContext<BatchJobState> context, TimeSpan delay) =>
         context.GetPayload<MessageSchedulerContext>()
             .SchedulePublish(context.GetPayload<ConsumeContext>().SentTime is { } sent ? sent + delay : throw new InvalidOperationException("The message has no sent time."),
                 new CleanUpWork(context.Saga.CorrelationId), context.CancellationToken);
