@@ -27,7 +27,7 @@ sealed class BatchJobs : IAsyncDisposable
         services.AddSingleton(Microsoft.Extensions.Options.Options.Create(options ?? new BatchSagaOptions()));
         services.AddMassTransitTestHarness(bus =>
         {
-            bus.SetTestTimeouts(testInactivityTimeout: TimeSpan.FromMilliseconds(300));
+            bus.SetTestTimeouts(testInactivityTimeout: TimeSpan.FromSeconds(1.5));
             bus.AddDelayedMessageScheduler();
             bus.AddSagaStateMachine<BatchJobStateMachine, BatchJobState>().InMemoryRepository();
             bus.UsingInMemory((context, config) =>

@@ -15,6 +15,13 @@ static class LedgerRows
         db.WorkJobs.FromSql($"SELECT * FROM sagas.work_jobs WHERE id = ANY({jobIds}) ORDER BY id FOR UPDATE")
             .AsNoTracking().ToListAsync(cancellationToken);
 
+    /// <summary>Slots that workers announced lately; at least one is assumed.</summary>
+    public static async Task<int> SlotsAsync(this PlatformDbContext db, WorkLedgerOptions options, CancellationToken cancellationToken) =>
+        Math.Max(1, await db.Database.SqlQuery<int>(
+            $"""
+            SELECT coalesce(sum(slots), 0)::int AS "Value" FROM sagas.work_workers WHERE seen_at > clock_timestamp() - {options.WorkerLease}
+            """).SingleAsync(cancellationToken));
+
     public static WorkKind Of(this IEnumerable<WorkKind> kinds, WorkJob job) => kinds.Single(k => k.Name == job.Kind);
 
     public static Task PublishFact(this IPublishEndpoint outbox, object fact, CancellationToken cancellationToken) =>

@@ -1,0 +1,21 @@
+using Artifacts;
+using Contracts;
+using Contracts.BatchInference;
+using MassTransit;
+using Microsoft.EntityFrameworkCore;
+using Sagas.BatchInference;
+using Sagas.Persistence;
+
+namespace Consumers.BatchInference;
+
+public sealed class CleanUpWorkConsumer(PlatformDbContext db, ArtifactStore artifacts) : IConsumer<CleanUpWork>
+{
+    public async Task Consume(ConsumeContext<CleanUpWork> context)
+    {
+        if (await db.WorkJobs.Where(j => j.Id == context.Message.JobId).Select(j => j.Spec).SingleOrDefaultAsync(context.CancellationToken) is not { } json)
+            return;
+        var spec = WireJson.Read<BatchJobSpec>(json);
+        artifacts.DeleteFolder(spec.WorkFolder(context.Message.JobId));
+        artifacts.DeleteFolderIfEmpty(spec.ResultFolder(context.Message.JobId));
+    }
+}

@@ -1,0 +1,45 @@
+using Artifacts;
+using Contracts;
+using Contracts.BatchInference;
+using Sagas.BatchInference;
+using Sagas.WorkLedger;
+
+namespace Consumers.BatchInference;
+
+/// <summary>
+/// Gives the winners their names and writes the manifest last: until it is there, there is no result. Repeating it, or two at
+/// once, is harmless.
+/// </summary>
+public sealed class ResultPublisher(ArtifactStore artifacts)
+{
+    /// <exception cref="FailureException">A winner is gone, or the folder holds something else under a name of ours.</exception>
+    public async Task<(string Uri, string Sha256)> PublishAsync(
+        WorkJob job, BatchJobSpec spec, IReadOnlyList<WorkUnit> units, CancellationToken cancellationToken)
+    {
+        var folder = spec.ResultFolder(job.Id);
+        var results = units.Select(u => (u.Unit, Result: WireJson.Read<ShardResult>(u.Result!)));
+        await Parallel.ForEachAsync(results, cancellationToken, async (shard, token) =>
+        {
+            if (shard.Result.Part is { } part)
+                await MoveAsync(part, $"{folder}/{Manifest.PartName(shard.Unit, spec.Output.Format)}", token);
+            if (shard.Result.Quarantine is { } quarantine)
+                await MoveAsync(quarantine, $"{folder}/{Manifest.QuarantineName(shard.Unit)}", token);
+        });
+
+        var manifest = Manifest.Of(job, spec, units, WireJson.Read<List<BatchInputFile>>(job.Inputs)).ToJson();
+        var uri = $"{folder}/{Manifest.FileName}";
+        var digest = FileDigest.Of(manifest);
+        if (!artifacts.Exists(uri))
+            await artifacts.WriteAsync(uri, manifest, cancellationToken);
+        else if (!await artifacts.HoldsAsync(uri, digest, ArtifactAccess.Output, cancellationToken))
+            throw new FailureException("manifest_differs", $"{uri} is there already and says something else. Choose another output folder.");
+        return (uri, digest.Sha256);
+    }
+
+    async Task MoveAsync(PartFile file, string target, CancellationToken cancellationToken)
+    {
+        if (!await artifacts.MoveAsync(file.Uri, target, new FileDigest(file.Bytes, file.Sha256), cancellationToken))
+            throw new FailureException("part_missing",
+                $"{target} cannot be published: neither it nor {file.Uri} holds the {file.Bytes} bytes that were committed. Submit the job again.");
+    }
+}
