@@ -3,7 +3,10 @@ using System.Security.Cryptography;
 namespace Artifacts;
 
 /// <summary>What a written file is known by.</summary>
-public sealed record FileDigest(long Length, string Sha256);
+public sealed record FileDigest(long Length, string Sha256)
+{
+    public static FileDigest Of(ReadOnlySpan<byte> content) => new(content.Length, Convert.ToHexStringLower(SHA256.HashData(content)));
+}
 
 public sealed partial class ArtifactStore
 {
@@ -22,7 +25,7 @@ public sealed partial class ArtifactStore
         {
             File.Delete(temporary);
         }
-        return new FileDigest(content.Length, Convert.ToHexStringLower(SHA256.HashData(content.Span)));
+        return FileDigest.Of(content.Span);
     }
 
     /// <summary>A name beside <paramref name="path"/> that no listing counts and nobody else uses.</summary>
@@ -72,6 +75,17 @@ public sealed partial class ArtifactStore
         await using var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 1 << 20, FileOptions.SequentialScan);
         var hash = await SHA256.HashDataAsync(file, cancellationToken);
         return new FileDigest(file.Length, Convert.ToHexStringLower(hash));
+    }
+
+    /// <summary>Whether a file of ours is there, whatever it holds.</summary>
+    public bool Exists(string uri) => File.Exists(LocalPath(uri, ArtifactAccess.Output));
+
+    /// <summary>Removes a folder that nothing is in; leaves any other alone.</summary>
+    public void DeleteFolderIfEmpty(string uri)
+    {
+        var path = LocalPath(uri, ArtifactAccess.Output);
+        if (!outputs.Contains(path) && Directory.Exists(path) && !Directory.EnumerateFileSystemEntries(path).Any())
+            Directory.Delete(path);
     }
 
     /// <summary>Removes a folder under the output roots with all that is in it. Links in it are removed, never followed.</summary>
