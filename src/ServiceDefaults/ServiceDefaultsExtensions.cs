@@ -2,7 +2,6 @@ using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
-using Microsoft.Extensions.Logging.Console;
 
 namespace ServiceDefaults;
 
@@ -12,7 +11,7 @@ public static class ServiceDefaultsExtensions
     public static IHostApplicationBuilder AddServiceDefaults(this IHostApplicationBuilder builder)
     {
         builder.Services.AddSingleton(TimeProvider.System);
-        builder.AddConsoleLogs();
+        builder.Logging.AddConsoleLogs(builder.Configuration, builder.Environment);
         builder.AddTelemetry();
         builder.Services.AddLiveness();
         builder.Services.AddOptions<ShutdownOptions>().BindConfiguration(ShutdownOptions.Section).ValidateDataAnnotations().ValidateOnStart();
@@ -21,14 +20,13 @@ public static class ServiceDefaultsExtensions
         return builder;
     }
 
-    // One readable line each for people; JSON for machines, unless Logging:Console:FormatterName says otherwise.
-    static void AddConsoleLogs(this IHostApplicationBuilder builder)
+    /// <summary>One readable line each for people; JSON for machines, unless <c>Logging:Console:FormatterName</c> says otherwise.</summary>
+    public static ILoggingBuilder AddConsoleLogs(this ILoggingBuilder logging, IConfiguration configuration, IHostEnvironment environment)
     {
-        if (builder.Configuration["Logging:Console:FormatterName"] is not null)
-            return;
-        if (builder.Environment.IsProduction() || builder.Environment.IsEnvironment("Azure"))
-            builder.Logging.AddJsonConsole(json => json.UseUtcTimestamp = true);
-        else
-            builder.Logging.AddSimpleConsole(line => (line.SingleLine, line.TimestampFormat, line.ColorBehavior) = (true, "HH:mm:ss ", LoggerColorBehavior.Default));
+        if (configuration["Logging:Console:FormatterName"] is not null)
+            return logging.AddConsole();
+        return environment.IsProduction() || environment.IsEnvironment("Azure")
+            ? logging.AddJsonConsole(json => json.UseUtcTimestamp = true)
+            : logging.AddSimpleConsole(line => (line.SingleLine, line.TimestampFormat) = (true, "HH:mm:ss "));
     }
 }

@@ -5,7 +5,7 @@ try
 {
     return await StandaloneHost.RunAsync(StandaloneOptions.Parse(args));
 }
-catch (Exception e) when (e is StandaloneUsageException or DataFolderInUseException or PostgresStartException or NativePartMissingException)
+catch (Exception e) when (e is StandaloneUsageException or DataFolderInUseException or PostgresStartException or NativePartMissingException or IOException)
 {
     await Console.Error.WriteLineAsync(e.Message);
     return e is StandaloneUsageException ? 2 : 1;
