@@ -47,11 +47,28 @@ public readonly unsafe struct DuckDbColumn
     /// <summary>One bit a row, 1 for a value; empty when all are valid.</summary>
     public ReadOnlySpan<ulong> Validity => validity == null ? [] : new ReadOnlySpan<ulong>(validity, (Rows + 63) / 64);
 
+    /// <summary>Where the values lie.</summary>
+    public void* Data => data;
+
     /// <summary>The values; those of NULL rows are garbage. <typeparamref name="T"/> has the size of the column's type.</summary>
     public Span<T> Values<T>() where T : unmanaged => new(data, Rows);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public bool IsNull(int row) => validity != null && (validity[row >> 6] >> row & 1) == 0;
+
+    /// <summary>Whether any of the first rows is NULL.</summary>
+    public bool HasNulls(int rows)
+    {
+        if (validity == null)
+            return false;
+        var whole = rows >> 6;
+        for (var word = 0; word < whole; word++)
+        {
+            if (validity[word] != ulong.MaxValue)
+                return true;
+        }
+        return (rows & 63) != 0 && ~validity[whole] << (64 - (rows & 63)) != 0;
+    }
 
     /// <summary>Text or blob of a row that is not NULL.</summary>
     public ReadOnlySpan<byte> Utf8(int row)

@@ -1,3 +1,4 @@
+using System.IO.Compression;
 using Contracts;
 using Interop.DuckDb;
 
@@ -12,6 +13,36 @@ public static class NdJsonFile
 
     /// <summary>The value of one field as text; NULL where it is missing or null.</summary>
     public static string FieldSql(string name) => $"json_extract_string(json, {DuckDbSql.Literal(Pointer(name))})";
+
+    /// <summary>A list of the values of all these fields, each as text; the line is parsed once for all.</summary>
+    public static string FieldsSql(IReadOnlyList<string> names) => names.Count == 0
+        ? "CAST([] AS VARCHAR[])"
+        : $"json_extract_string(json, [{string.Join(", ", names.Select(n => DuckDbSql.Literal(Pointer(n))))}])";
+
+    /// <summary>Lines that hold anything.</summary>
+    public static long CountRecords(string path, CancellationToken cancellationToken = default)
+    {
+        using var stream = File.OpenRead(path);
+        using Stream content = path.EndsWith(".gz", StringComparison.OrdinalIgnoreCase) ? new GZipStream(stream, CompressionMode.Decompress) : stream;
+        var buffer = new byte[1 << 20];
+        long records = 0;
+        var blank = true;
+        for (int length; (length = content.Read(buffer)) > 0;)
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            for (var rest = buffer.AsSpan(0, length); rest.Length > 0;)
+            {
+                var end = rest.IndexOf((byte)'\n');
+                blank &= rest[..(end < 0 ? rest.Length : end)].IndexOfAnyExcept(" \t\r"u8) < 0;
+                if (end < 0)
+                    break;
+                records += blank ? 0 : 1;
+                blank = true;
+                rest = rest[(end + 1)..];
+            }
+        }
+        return records + (blank ? 0 : 1);
+    }
 
     internal static TabularFile Describe(DuckDbConnection connection, PinnedFile file, string field, CancellationToken cancellationToken)
     {

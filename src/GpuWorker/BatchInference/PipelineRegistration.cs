@@ -1,0 +1,48 @@
+using Artifacts;
+using Interop.DuckDb;
+using MassTransit;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Hosting;
+using ServiceDefaults;
+
+namespace GpuWorker.BatchInference;
+
+public static class PipelineRegistration
+{
+    /// <summary>Where shards and conversions wait for a worker.</summary>
+    public const string UnitsEndpoint = "batch-inference-units";
+
+    /// <summary>Broadcasts reach each worker on a queue of its own, which goes when the worker does.</summary>
+    public const string StopEndpoint = "stop-job";
+
+    public static IServiceCollection AddBatchInference(this IServiceCollection services)
+    {
+        DuckDbLibrary.Load(NativeParts.DuckDb());
+        services.AddOptions<GpuWorkerOptions>().BindConfiguration(GpuWorkerOptions.Section).ValidateDataAnnotations().ValidateOnStart();
+        services.AddArtifacts();
+        services.TryAddSingleton(TimeProvider.System);
+        services.TryAddSingleton<WorkerIdentity>();
+        services.AddSingleton<RunningUnits>();
+        services.AddSingleton<ShardScorer>();
+        services.AddSingleton<FileConverter>();
+        services.AddSingleton<UnitRunner>();
+        services.AddSingleton<UnitHeartbeats>();
+        services.AddHostedService(provider => provider.GetRequiredService<UnitHeartbeats>());
+        services.AddHostedService<WorkerHeartbeat>();
+        return services;
+    }
+
+    public static IBusRegistrationConfigurator AddBatchInference(this IBusRegistrationConfigurator bus)
+    {
+        bus.AddConsumer<ScoreShardConsumer, ScoreShardConsumerDefinition>();
+        bus.AddConsumer<ConvertFileConsumer, ConvertFileConsumerDefinition>();
+        bus.AddConsumer<StopJobConsumer>().Endpoint(endpoint =>
+        {
+            endpoint.Name = StopEndpoint;
+            endpoint.InstanceId = $"-{Environment.MachineName}-{Environment.ProcessId}-{Guid.CreateVersion7().ToString("n")[^6..]}";
+            endpoint.Temporary = true;
+        });
+        return bus;
+    }
+}
