@@ -10,5 +10,5 @@ public static class OutboxRecovery
     /// <remarks>The sweeper does this by itself before its first pass; see <see cref="PostgresMessagingOptions.FreeLeasesAtStart"/>.</remarks>
     /// <returns>How many were freed.</returns>
     public static Task<int> FreeLeasesAsync(NpgsqlDataSource dataSource, CancellationToken cancellationToken) =>
-        OutboxTable.FreeAsync(dataSource, cancellationToken);
+        OutboxTable.FreeAsync(dataSource, DateTime.MaxValue, cancellationToken);
 }

@@ -80,7 +80,11 @@ public sealed class OrderStateMachine : MassTransitStateMachine<OrderState>
 
 public sealed class OrderStateDefinition : SagaDefinition<OrderState>
 {
-    public OrderStateDefinition() => EndpointName = "order";
+    public OrderStateDefinition()
+    {
+        EndpointName = "order";
+        ConcurrentMessageLimit = 16;
+    }
 
     protected override void ConfigureSaga(
         IReceiveEndpointConfigurator endpointConfigurator, ISagaConfigurator<OrderState> sagaConfigurator, IRegistrationContext context) =>

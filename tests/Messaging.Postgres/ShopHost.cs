@@ -9,6 +9,9 @@ using Microsoft.Extensions.Logging;
 using Npgsql;
 using Support;
 
+// Counters are the process's.
+[assembly: CollectionBehavior(DisableTestParallelization = true)]
+
 namespace Messaging.Postgres.Tests;
 
 /// <summary>A host with the order saga and what a test adds. Several may run on one database, one after the other or at once.</summary>
@@ -16,13 +19,14 @@ public sealed class ShopHost : IAsyncDisposable
 {
     readonly IHost _host;
 
-    ShopHost(IHost host, NpgsqlDataSource dataSource, LogLines logs) => (_host, DataSource, Logs) = (host, dataSource, logs);
+    ShopHost(IHost host, NpgsqlDataSource dataSource, LogLines logs) =>
+        (_host, DataSource, Logs, Bus) = (host, dataSource, logs, host.Services.GetRequiredService<IBus>());
 
     public NpgsqlDataSource DataSource { get; }
 
     public LogLines Logs { get; }
 
-    public IBus Bus => _host.Services.GetRequiredService<IBus>();
+    public IBus Bus { get; }
 
     public IServiceProvider Services => _host.Services;
 
@@ -37,6 +41,8 @@ public sealed class ShopHost : IAsyncDisposable
         var dataSource = NpgsqlDataSource.Create(text.ConnectionString);
         await CreateTablesAsync(dataSource);
 
+        // Whatever used an earlier host's bus in this flow has left its log context here, and that host may be gone.
+        LogContext.Current = null;
         var logs = new LogLines();
         var builder = Host.CreateApplicationBuilder(new HostApplicationBuilderSettings { DisableDefaults = true });
         builder.Logging.AddProvider(logs);

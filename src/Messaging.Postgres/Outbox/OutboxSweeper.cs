@@ -18,6 +18,7 @@ sealed partial class OutboxSweeper(
     const int Concurrency = 64;
 
     readonly PostgresMessagingOptions _options = options.Value;
+    readonly DateTime _hostStarted = clock.GetUtcNow().UtcDateTime;
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
@@ -33,7 +34,8 @@ sealed partial class OutboxSweeper(
                 await gate.WaitAsync(stoppingToken);
                 if (!freed)
                 {
-                    LogFreed(await OutboxTable.FreeAsync(dataSource, stoppingToken));
+                    // Only those of an earlier run: this one's may be on their way.
+                    LogFreed(await OutboxTable.FreeAsync(dataSource, _hostStarted, stoppingToken));
                     freed = true;
                 }
 

@@ -45,7 +45,7 @@ static class OutboxTable
     const string FreeSql =
         """
         UPDATE messaging.outbox SET visible_at = clock_timestamp()
-        WHERE visible_at > now() AND (due_at IS NULL OR due_at <= now())
+        WHERE visible_at > now() AND (due_at IS NULL OR due_at <= now()) AND sent_at < $1
         """;
 
     /// <summary>Cancels schedules and adds rows, in the caller's transaction and one round trip.</summary>
@@ -162,9 +162,10 @@ static class OutboxTable
         await command.ExecuteNonQueryAsync(cancellationToken);
     }
 
-    public static async Task<int> FreeAsync(NpgsqlDataSource dataSource, CancellationToken cancellationToken)
+    public static async Task<int> FreeAsync(NpgsqlDataSource dataSource, DateTime sentBefore, CancellationToken cancellationToken)
     {
         await using var command = dataSource.CreateCommand(FreeSql);
+        command.Parameters.Add(new NpgsqlParameter<DateTime> { TypedValue = sentBefore });
         return await command.ExecuteNonQueryAsync(cancellationToken);
     }
 }

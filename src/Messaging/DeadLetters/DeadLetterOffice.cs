@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Text.Json;
 using MassTransit;
 using Microsoft.Extensions.Logging;
 
@@ -28,7 +27,7 @@ sealed partial class DeadLetterOffice(string endpoint, TimeProvider clock, ILogg
     async Task Keep(ReceiveContext context, string reason, Exception? exception)
     {
         var body = context.Body.GetBytes();
-        var (messageId, types) = ReadEnvelope(body);
+        var (messageId, types) = EnvelopeHead.Read(body);
         if (endpoint == DeadLetter.QueueName)
         {
             // It has nowhere else to go: sending it to its own queue would be a loop.
@@ -45,19 +44,4 @@ sealed partial class DeadLetterOffice(string endpoint, TimeProvider clock, ILogg
 
     static Dictionary<string, string> Headers(ReceiveContext context) => context.TransportHeaders.GetAll()
         .ToDictionary(h => h.Key, h => Convert.ToString(h.Value, CultureInfo.InvariantCulture) ?? "");
-
-    static (Guid? MessageId, IReadOnlyList<string> Types) ReadEnvelope(byte[] body)
-    {
-        try
-        {
-            var envelope = JsonSerializer.Deserialize<Envelope>(body, JsonSerializerOptions.Web);
-            return (Guid.TryParse(envelope?.MessageId, out var id) ? id : null, envelope?.MessageType ?? []);
-        }
-        catch (JsonException)
-        {
-            return (null, []);
-        }
-    }
-
-    sealed record Envelope(string? MessageId, string[]? MessageType);
 }
