@@ -1,1 +1,29 @@
+using Benchmarks;
+
+const string Usage = """
+    batch    rows/s of the platform, submit to manifest, beside a plain COPY ... score() ... TO; resident memory
+             [--rows 10000000,40000000] [--runs 5]
+    start    submit to first shard running, of small jobs on a warm platform  [--jobs 50]
+    writes   saga and job-row writes of one job  [--shards 10,1000,10000]
+    raw      the plain COPY alone, to see what the machine can do  [--rows ...] [--runs 5]
+    all      the first three
+    Every one takes [--folder FOLDER] for generated inputs (kept) and data folders (removed).
+    """;
+
+if (args is not [var what, ..] || what is not ("batch" or "start" or "writes" or "raw" or "all"))
+{
+    Console.Error.WriteLine(Usage);
+    return 2;
+}
+var options = BenchmarkOptions.Parse(args.AsSpan(1));
+Console.WriteLine(Machine.Describe());
 Console.WriteLine();
+if (what is "raw")
+    BatchBenchmark.RunRaw(options);
+if (what is "batch" or "all")
+    await BatchBenchmark.RunAsync(options);
+if (what is "start" or "all")
+    await StartBenchmark.RunAsync(options);
+if (what is "writes" or "all")
+    await WritesBenchmark.RunAsync(options);
+return 0;
