@@ -125,11 +125,29 @@ sealed unsafe class ColumnFeed<T> : ColumnFeed where T : unmanaged, INumber<T>
 
     void FindNaN(DuckDbColumn column, Span<T> values, BadRows bad)
     {
+        if (IsNumbersOnly(values))
+            return;
         for (var row = 0; row < values.Length; row++)
         {
             if (T.IsNaN(values[row]))
                 bad.Add(row, argument, column, BadValue.NaN);
         }
+    }
+
+    // A whole vector register at a time: of a fast model's cost per row, this loop one by one is a sixth.
+    static bool IsNumbersOnly(ReadOnlySpan<T> values)
+    {
+        var registers = MemoryMarshal.Cast<T, Vector<T>>(values);
+        var equal = Vector<T>.AllBitsSet;
+        foreach (var register in registers)
+            equal &= Vector.Equals(register, register);
+        foreach (var value in values[(registers.Length * Vector<T>.Count)..])
+        {
+            if (T.IsNaN(value))
+                return false;
+        }
+        // All bits set is itself a NaN: compared as bits.
+        return Vector.EqualsAll(Vector.AsVectorByte(equal), Vector<byte>.AllBitsSet);
     }
 
     T Narrow(T value) => isHalf ? T.CreateSaturating(Half.CreateSaturating(value)) : value;
