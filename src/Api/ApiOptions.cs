@@ -1,0 +1,19 @@
+using System.ComponentModel.DataAnnotations;
+
+namespace Api;
+
+public sealed class ApiOptions
+{
+    public const string Section = "Api";
+
+    /// <summary>Largest model file that may be uploaded or copied, in bytes. Default: 2 GiB, which is also the most an ONNX file can be.</summary>
+    [Range(1, 1L << 40)]
+    public long MaxModelBytes { get; init; } = 2L << 30;
+
+    /// <summary>How long a worker may take to open and try a model before the caller is told to come back. Default: 30 s.</summary>
+    [Range(typeof(TimeSpan), "00:00:00.100", "00:10:00")]
+    public TimeSpan InspectTimeout { get; init; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>Folder with a folder for each model that is registered at start, <c>{name}/model.onnx</c>. Default: empty, none.</summary>
+    public string SampleModels { get; init; } = "";
+}

@@ -1,0 +1,35 @@
+using Api.Requests;
+using Contracts;
+using Contracts.BatchInference;
+using MassTransit;
+using Microsoft.AspNetCore.Http;
+using Sagas.BatchInference;
+using Sagas.Persistence;
+using Sagas.WorkLedger;
+
+namespace Api.BatchInference;
+
+/// <summary>Accepts a job: its ledger row, the message that starts its saga and the kept answer are one transaction.</summary>
+sealed class BatchJobSubmission(PlatformDbContext db, IPublishEndpoint publish, Idempotency idempotency, BatchJobSpecs specs, TimeProvider clock)
+{
+    /// <param name="route">Canonical name of the route: the same Idempotency-Key on another route is another request.</param>
+    /// <param name="answer">What the caller's route says of the new job.</param>
+    public async Task<Answer> SubmitAsync<T>(
+        HttpContext context, string route, SubmitBatchJobRequest request, FieldErrors errors, string bodySha256, Func<Guid, T> answer,
+        CancellationToken cancellationToken)
+    {
+        var tenant = Tenant.Of(context);
+        var key = RequestKey.Of(context, route, bodySha256);
+        if (await idempotency.FindAsync(key, cancellationToken) is { } first)
+            return first;
+
+        var spec = await specs.MakeAsync(tenant, request, errors, cancellationToken);
+        var id = NewId.NextSequentialGuid();
+        var accepted = Answer.Of(StatusCodes.Status202Accepted, answer(id), JobLinks.Of(id).Self);
+        return await idempotency.SaveAsync(key, accepted, () =>
+        {
+            db.WorkJobs.Open(id, tenant, BatchWork.Kind, WireJson.Write(spec), spec.Priority, spec.MaxErrorRate, spec.MaxErrors, clock.GetUtcNow());
+            return publish.Publish(new SubmitBatchJob(id, tenant, spec), cancellationToken);
+        }, cancellationToken);
+    }
+}

@@ -1,0 +1,46 @@
+using Contracts;
+using Microsoft.AspNetCore.Diagnostics;
+using Microsoft.AspNetCore.Http;
+using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.Logging;
+using Npgsql;
+
+namespace Api;
+
+/// <summary>The border: what was thrown becomes a problem. A stack trace goes to the log, never to the caller.</summary>
+sealed partial class FailureHandler(ILogger<FailureHandler> logger) : IExceptionHandler
+{
+    const int RetrySeconds = 5;
+
+    public async ValueTask<bool> TryHandleAsync(HttpContext context, Exception exception, CancellationToken cancellationToken)
+    {
+        if (context.RequestAborted.IsCancellationRequested)
+            return true;
+        var failure = Translate(exception);
+        if (failure.Code == "internal_error")
+            LogUnexpected(exception, context.Request.Method, context.Request.Path);
+        if (FailureStatus.Of(failure.Code) == StatusCodes.Status503ServiceUnavailable)
+            context.Response.Headers.RetryAfter = RetrySeconds.ToString();
+        await Problem.From(failure).ExecuteAsync(context);
+        return true;
+    }
+
+    static Failure Translate(Exception exception) => exception switch
+    {
+        FailureException known => known.Failure,
+        BadHttpRequestException { StatusCode: 413 } => new Failure("body_too_large", "The body is too large."),
+        BadHttpRequestException bad => new Failure("invalid_request", bad.Message),
+        _ when IsOutage(exception) => new Failure("database_unavailable", $"The database does not answer. Try again in {RetrySeconds} seconds."),
+        _ => new Failure("internal_error", "Something went wrong here, not in the request. The log has it under the traceId."),
+    };
+
+    // EF Core wraps what Npgsql throws, once or twice.
+    static bool IsOutage(Exception? exception) => exception switch
+    {
+        null => false,
+        PostgresException e => e.IsTransient || e.SqlState.StartsWith("57P", StringComparison.Ordinal),
+        NpgsqlException => true,
+        DbUpdateException or InvalidOperationException => IsOutage(exception.InnerException),
+        _ => false,
+    };
+}

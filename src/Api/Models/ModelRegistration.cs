@@ -1,0 +1,106 @@
+using System.Text.RegularExpressions;
+using Api.Requests;
+using Contracts;
+using MassTransit;
+using Microsoft.AspNetCore.Http;
+using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.Options;
+using Npgsql;
+using Sagas.Models;
+using Sagas.Persistence;
+
+namespace Api.Models;
+
+/// <summary>
+/// Brings a file into the registry, once a worker has opened it and scored a few rows with it. The worker looks at it apart from
+/// everything else: a file that kills its reader must not kill the API.
+/// </summary>
+sealed partial class ModelRegistration(
+    PlatformDbContext db, IBus bus, ModelFiles files, Idempotency idempotency, IOptions<ApiOptions> options, TimeProvider clock)
+{
+    const int LongestDescription = 2000;
+
+    public static void Check(string? name, string? description, FieldErrors errors)
+    {
+        if (string.IsNullOrEmpty(name))
+        {
+            if (!errors.Has("name"))
+                errors.Add("name", "field_missing", "Name the model.");
+        }
+        else if (!Name().IsMatch(name))
+        {
+            errors.Add("name", "name_invalid", "Must be 1 to 100 letters, digits, dots, dashes or underscores, and begin with a letter or digit.");
+        }
+
+        if (description?.Length > LongestDescription)
+            errors.Add("description", "out_of_range", $"Must be at most {LongestDescription} characters.");
+    }
+
+    /// <returns>201 for a new version, 200 for one that is there already.</returns>
+    /// <exception cref="FailureException">It is no model that can be scored with, or no worker could tell.</exception>
+    public async Task<Answer> RegisterAsync(
+        string tenant, string name, string? description, IncomingModel file, RequestKey? key, CancellationToken cancellationToken)
+    {
+        if (await idempotency.FindAsync(key, cancellationToken) is { } first)
+            return first;
+        if (await FindAsync(tenant, name, file.Sha256, cancellationToken) is { } known)
+            return await idempotency.SaveAsync(key, Answer.Of(StatusCodes.Status200OK, known), () => Task.CompletedTask, cancellationToken);
+
+        var inspected = await InspectAsync(file, cancellationToken);
+        var model = new RegisteredModel
+        {
+            Tenant = tenant,
+            Name = name,
+            Version = file.Sha256,
+            Uri = files.Keep(file),
+            Bytes = file.Bytes,
+            Description = description ?? inspected.Signature.Metadata.GetValueOrDefault("description"),
+            Signature = WireJson.Write(inspected.Signature),
+            RowsPerSecond = inspected.RowsPerSecond,
+            RegisteredAt = clock.GetUtcNow(),
+        };
+        try
+        {
+            var created = Answer.Of(StatusCodes.Status201Created, ModelVersionView.Of(model), ModelVersionView.PathOf(model));
+            return await idempotency.SaveAsync(key, created, () =>
+            {
+                db.Models.Add(model);
+                return Task.CompletedTask;
+            }, cancellationToken);
+        }
+        catch (DbUpdateException e) when (e.InnerException is PostgresException { SqlState: PostgresErrorCodes.UniqueViolation })
+        {
+            // Somebody registered the same file at the same time.
+            db.ChangeTracker.Clear();
+            var twin = await FindAsync(tenant, name, file.Sha256, cancellationToken) ?? throw new InvalidOperationException($"Version {file.Sha256} of {name} is both there and not.", e);
+            return await idempotency.SaveAsync(key, Answer.Of(StatusCodes.Status200OK, twin), () => Task.CompletedTask, cancellationToken);
+        }
+    }
+
+    async Task<ModelVersionView?> FindAsync(string tenant, string name, string version, CancellationToken cancellationToken) =>
+        await db.FindModelAsync(tenant, name, version, cancellationToken) is { } model ? ModelVersionView.Of(model) : null;
+
+    // By the bus itself: the scope's own client would write the question to the outbox, where it waits for a commit that waits for the answer.
+    async Task<ModelInspected> InspectAsync(IncomingModel file, CancellationToken cancellationToken)
+    {
+        try
+        {
+            var client = bus.CreateRequestClient<InspectModel>(RequestTimeout.After(ms: (int)options.Value.InspectTimeout.TotalMilliseconds));
+            var answer = await client.GetResponse<ModelInspected, ModelRefused>(new InspectModel(file.Uri, file.Sha256), cancellationToken);
+            if (answer.Is(out Response<ModelRefused>? refused))
+                throw new FailureException(refused!.Message.Failure);
+            return answer.Is(out Response<ModelInspected>? inspected) ? inspected!.Message : throw new InvalidOperationException("Neither answer came.");
+        }
+        catch (RequestTimeoutException e)
+        {
+            throw new FailureException(new Failure("no_worker", "No worker looked at the model in time. Try again when a worker runs."), isTransient: true, e);
+        }
+        catch (RequestFaultException e)
+        {
+            throw new FailureException(new Failure("model_unusable", $"The model could not be opened: {e.Fault?.Exceptions.FirstOrDefault()?.Message}"), inner: e);
+        }
+    }
+
+    [GeneratedRegex("^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$", RegexOptions.CultureInvariant)]
+    private static partial Regex Name();
+}

@@ -1,0 +1,126 @@
+using Api.Requests;
+using Artifacts;
+using Contracts;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.WebUtilities;
+using Microsoft.Net.Http.Headers;
+
+namespace Api.Models;
+
+/// <summary>What a request to register a model brought: in JSON with a URI, as a form with a file, or the bare file.</summary>
+sealed record ModelUpload(string? Name, string? Description, IncomingModel? File, FieldErrors Errors) : IDisposable
+{
+    const int LongestField = 16 * 1024;
+
+    public void Dispose() => File?.Dispose();
+
+    /// <summary>Nothing of it stays when it is refused.</summary>
+    public static async Task<ModelUpload> ReadAsync(HttpContext context, ModelFiles files, ArtifactStore store, CancellationToken cancellationToken)
+    {
+        var request = context.Request;
+        return MediaTypeHeaderValue.TryParse(request.ContentType, out var type) switch
+        {
+            true when type.MediaType.Equals("multipart/form-data", StringComparison.OrdinalIgnoreCase) =>
+                await ReadFormAsync(request.Body, HeaderUtilities.RemoveQuotes(type.Boundary).Value, files, cancellationToken),
+            true when type.MediaType.Equals("application/octet-stream", StringComparison.OrdinalIgnoreCase) =>
+                await ReadBareAsync(request, files, cancellationToken),
+            true when type.MediaType.Equals("application/json", StringComparison.OrdinalIgnoreCase) =>
+                await ReadJsonAsync(context, files, store, cancellationToken),
+            _ => throw new FailureException("unsupported_media_type", "Send application/json with a uri, multipart/form-data with a file, or application/octet-stream with ?name=."),
+        };
+    }
+
+    static async Task<ModelUpload> ReadJsonAsync(HttpContext context, ModelFiles files, ArtifactStore store, CancellationToken cancellationToken)
+    {
+        var body = await JsonBody<RegisterModelRequest>.ReadAsync(context);
+        var (request, errors) = (body.Value, body.Errors);
+        ModelRegistration.Check(request.Name, request.Description, errors);
+        PinnedFile? source = null;
+        try
+        {
+            if (!string.IsNullOrEmpty(request.Uri))
+                source = store.Pin(request.Uri, ArtifactAccess.Input, "uri");
+            else if (!errors.Has("uri"))
+                errors.Add("uri", "field_missing", "Say where the ONNX file is, as file://, or upload it.");
+        }
+        catch (FailureException e)
+        {
+            errors.Add("uri", e.Failure);
+        }
+
+        errors.ThrowIfAny();
+        await using var content = System.IO.File.OpenRead(source!.Path);
+        return new ModelUpload(request.Name, request.Description, await files.TakeAsync(content, cancellationToken), errors);
+    }
+
+    static async Task<ModelUpload> ReadBareAsync(HttpRequest request, ModelFiles files, CancellationToken cancellationToken)
+    {
+        var errors = new FieldErrors();
+        var (name, description) = ((string?)request.Query["name"], (string?)request.Query["description"]);
+        ModelRegistration.Check(name, description, errors);
+        errors.ThrowIfAny();
+        return new ModelUpload(name, description, await files.TakeAsync(request.Body, cancellationToken), errors);
+    }
+
+    static async Task<ModelUpload> ReadFormAsync(Stream body, string? boundary, ModelFiles files, CancellationToken cancellationToken)
+    {
+        if (string.IsNullOrEmpty(boundary) || boundary.Length > 200)
+            throw Malformed();
+        var errors = new FieldErrors();
+        var upload = new ModelUpload(null, null, null, errors);
+        try
+        {
+            var form = new MultipartReader(boundary, body);
+            while (await form.ReadNextSectionAsync(cancellationToken) is { } section)
+                upload = await upload.AddAsync(section, files, cancellationToken);
+            ModelRegistration.Check(upload.Name, upload.Description, errors);
+            if (upload.File is null)
+                errors.Add("file", "field_missing", "The form has no file.");
+            errors.ThrowIfAny();
+            return upload;
+        }
+        catch (Exception e)
+        {
+            upload.Dispose();
+            if (e is InvalidDataException or IOException and not BadHttpRequestException)
+                throw Malformed();
+            throw;
+        }
+    }
+
+    async Task<ModelUpload> AddAsync(MultipartSection section, ModelFiles files, CancellationToken cancellationToken)
+    {
+        var part = section.GetContentDispositionHeader();
+        var field = HeaderUtilities.RemoveQuotes(part?.Name ?? default).Value ?? "";
+        if (part?.IsFileDisposition() == true)
+        {
+            if (File is not null)
+                throw new FailureException("duplicate_field", "The form has two files.", new FieldFailure(field, "duplicate_field", "Send one file."));
+            return this with { File = await files.TakeAsync(section.Body, cancellationToken) };
+        }
+
+        var text = await new StreamReader(section.Body).ReadBlockAsync(LongestField, cancellationToken);
+        switch (field)
+        {
+            case "name":
+                return this with { Name = text };
+            case "description":
+                return this with { Description = text };
+            default:
+                Errors.Add(field, "unknown_field", "There is no such field. Known here: name, description, file.");
+                return this;
+        }
+    }
+
+    static FailureException Malformed() => new("invalid_request", "The form breaks off or is not multipart/form-data.");
+}
+
+static class BoundedText
+{
+    public static async Task<string> ReadBlockAsync(this StreamReader reader, int most, CancellationToken cancellationToken)
+    {
+        var buffer = new char[most];
+        var length = await reader.ReadBlockAsync(buffer, cancellationToken);
+        return new string(buffer, 0, length);
+    }
+}

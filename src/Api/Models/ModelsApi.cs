@@ -1,0 +1,96 @@
+using System.Security.Cryptography;
+using System.Text;
+using Api.Requests;
+using Artifacts;
+using Contracts;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.HttpResults;
+using Microsoft.AspNetCore.Mvc;
+using Microsoft.AspNetCore.Routing;
+using Microsoft.EntityFrameworkCore;
+using Sagas.Models;
+using Sagas.Persistence;
+
+namespace Api.Models;
+
+static class ModelsApi
+{
+    public static RouteGroupBuilder MapModels(this RouteGroupBuilder api)
+    {
+        var models = api.MapGroup("/models").WithTags("Models");
+
+        models.MapPost("", RegisterAsync).WithName("RegisterModel").WithSummary("Register an ONNX file, by URI or upload")
+            .Accepts<RegisterModelRequest>("application/json", "multipart/form-data", "application/octet-stream")
+            .WithMetadata(new DisableRequestSizeLimitAttribute())
+            .Produces<ModelVersionView>(201).Produces<ModelVersionView>(200).Problems(400, 413, 415, 422, 503);
+        models.MapGet("", ListAsync).WithName("ListModels").WithSummary("All models, by name");
+        models.MapGet("/{name}", GetAsync).WithName("GetModel").WithSummary("A model's latest version, and which others there are").Problems(404);
+        models.MapGet("/{name}/versions/{version}", GetVersionAsync).WithName("GetModelVersion").WithSummary("One version: inputs, outputs, speed").Problems(404);
+        return api;
+    }
+
+    static async Task<Answer> RegisterAsync(
+        HttpContext context, ModelRegistration registration, ModelFiles files, ArtifactStore store, CancellationToken cancellationToken)
+    {
+        using var upload = await ModelUpload.ReadAsync(context, files, store, cancellationToken);
+        var asked = SHA256.HashData(Encoding.UTF8.GetBytes($"{upload.Name}\n{upload.File!.Sha256}\n{upload.Description}"));
+        var key = RequestKey.Of(context, "models", Convert.ToHexStringLower(asked));
+        return await registration.RegisterAsync(Tenant.Of(context), upload.Name!, upload.Description, upload.File, key, cancellationToken);
+    }
+
+    internal static async Task<Ok<ModelList>> ListAsync(HttpContext context, PlatformDbContext db, CancellationToken cancellationToken)
+    {
+        var tenant = Tenant.Of(context);
+        var versions = await db.Models.AsNoTracking().Where(m => m.Tenant == tenant).ToListAsync(cancellationToken);
+        return TypedResults.Ok(new ModelList([.. versions.GroupBy(m => m.Name).OrderBy(g => g.Key, StringComparer.Ordinal).Select(ModelSummary.Of)]));
+    }
+
+    internal static async Task<Results<Ok<ModelView>, ProblemHttpResult>> GetAsync(
+        HttpContext context, string name, PlatformDbContext db, CancellationToken cancellationToken)
+    {
+        var tenant = Tenant.Of(context);
+        var versions = await db.Models.AsNoTracking().Where(m => m.Tenant == tenant && m.Name == name)
+            .OrderByDescending(m => m.RegisteredAt).ThenBy(m => m.Version).ToListAsync(cancellationToken);
+        return versions is [var latest, ..]
+            ? TypedResults.Ok(new ModelView(name, ModelVersionView.Of(latest), [.. versions.Select(v => v.Version)]))
+            : Problem.From("model_not_found", $"There is no model {name}. See GET /api/v1/models.");
+    }
+
+    static async Task<Results<Ok<ModelVersionView>, ProblemHttpResult>> GetVersionAsync(
+        HttpContext context, string name, string version, PlatformDbContext db, CancellationToken cancellationToken) =>
+        await db.FindModelAsync(Tenant.Of(context), name, version, cancellationToken) is { } model
+            ? TypedResults.Ok(ModelVersionView.Of(model))
+            : Problem.From("model_not_found", $"There is no version {version} of a model {name}. See GET /api/v1/models.");
+}
+
+/// <param name="Name">1 to 100 letters, digits, dots, dashes or underscores.</param>
+/// <param name="Uri">The ONNX file, as <c>file://</c> within the allowed roots. It is copied.</param>
+/// <param name="Description">Without it, the file's own metadata tell.</param>
+public sealed record RegisterModelRequest(string? Name = null, string? Uri = null, string? Description = null);
+
+public sealed record ModelList(IReadOnlyList<ModelSummary> Models);
+
+public sealed record ModelSummary(string Name, string? Description, string LatestVersion, int Versions, double RowsPerSecond, DateTimeOffset RegisteredAt)
+{
+    internal static ModelSummary Of(IEnumerable<RegisteredModel> versions)
+    {
+        var all = versions.OrderByDescending(m => m.RegisteredAt).ThenBy(m => m.Version).ToList();
+        var latest = all[0];
+        return new ModelSummary(latest.Name, latest.Description, latest.Version, all.Count, latest.RowsPerSecond, latest.RegisteredAt);
+    }
+}
+
+/// <param name="Versions">sha256 of each, newest first.</param>
+public sealed record ModelView(string Name, ModelVersionView Latest, IReadOnlyList<string> Versions);
+
+/// <param name="Version">sha256 of the file.</param>
+/// <param name="RowsPerSecond">Of one worker slot, as last measured.</param>
+public sealed record ModelVersionView(
+    string Name, string Version, string? Description, long Bytes, double RowsPerSecond, DateTimeOffset RegisteredAt, ModelSignature Signature)
+{
+    internal static ModelVersionView Of(RegisteredModel model) =>
+        new(model.Name, model.Version, model.Description, model.Bytes, model.RowsPerSecond, model.RegisteredAt, model.ReadSignature());
+
+    internal static string PathOf(RegisteredModel model) => $"/api/v1/models/{model.Name}/versions/{model.Version}";
+}

@@ -1,0 +1,51 @@
+using Artifacts;
+using Contracts;
+using Contracts.BatchInference;
+using Microsoft.EntityFrameworkCore;
+using Sagas.BatchInference;
+using Sagas.Persistence;
+
+namespace Api.Operations;
+
+/// <summary>A manifest is there if and only if its job completed. While a job publishes, either may be first.</summary>
+sealed class ManifestFiles(PlatformDbContext db, ArtifactStore store)
+{
+    const int MostLookedAt = 2000;
+
+    /// <returns>Ended jobs with a manifest that did not complete, and completed ones without.</returns>
+    public async Task<(List<string> Surplus, List<string> Missing)> CompareAsync(CancellationToken cancellationToken)
+    {
+        var ended = await (
+            from saga in db.BatchJobs.AsNoTracking()
+            where BatchJobStateMachine.FinalStates.Contains(saga.CurrentState)
+            join job in db.WorkJobs.AsNoTracking() on saga.CorrelationId equals job.Id
+            orderby job.AcceptedAt descending
+            select new { job.Id, saga.CurrentState, job.Spec, saga.ManifestUri }).Take(MostLookedAt).ToListAsync(cancellationToken);
+
+        var (surplus, missing) = (new List<string>(), new List<string>());
+        foreach (var job in ended)
+        {
+            var isComplete = job.CurrentState is nameof(BatchJobStateMachine.Completed) or nameof(BatchJobStateMachine.CompletedWithErrors);
+            var isThere = Exists(job.ManifestUri ?? $"{WireJson.Read<BatchJobSpec>(job.Spec).ResultFolder(job.Id)}/_manifest.json");
+            if (isThere && !isComplete)
+                surplus.Add(job.Id.ToString());
+            if (isComplete && !isThere)
+                missing.Add(job.Id.ToString());
+        }
+
+        return (surplus, missing);
+    }
+
+    bool Exists(string uri)
+    {
+        try
+        {
+            return File.Exists(store.LocalPath(uri, ArtifactAccess.Output));
+        }
+        catch (FailureException)
+        {
+            // An output root that is no longer one: nothing is to be seen there.
+            return false;
+        }
+    }
+}

@@ -1,0 +1,73 @@
+using Api.BatchInference;
+using Api.Models;
+using Api.Operations;
+using Api.Requests;
+using Artifacts;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Hosting;
+using Sagas.WorkLedger;
+
+namespace Api;
+
+/// <summary>
+/// The HTTP side of the platform. The host brings the bus, a <c>PlatformDbContext</c>, an <c>NpgsqlDataSource</c> and health checks.
+/// </summary>
+public static class PipelineRegistration
+{
+    public static IHostApplicationBuilder AddApi(this IHostApplicationBuilder builder)
+    {
+        var services = builder.Services;
+        services.AddOptions<ApiOptions>().BindConfiguration(ApiOptions.Section).ValidateDataAnnotations().ValidateOnStart();
+        services.TryAddSingleton(TimeProvider.System);
+        services.AddArtifacts();
+        services.AddProblemDetails();
+        services.AddExceptionHandler<FailureHandler>();
+        services.AddOpenApi("v1", ApiDescription.Configure);
+        services.ConfigureHttpJsonOptions(json => ApiDescription.Configure(json.SerializerOptions));
+        services.AddHealthChecks();
+        services.AddScoped<Idempotency>();
+        services.AddHostedService<IdempotencyExpiry>();
+        services.AddModels();
+        services.AddBatchInferenceApi();
+        services.AddScoped<Invariants>();
+        services.AddScoped<ManifestFiles>();
+        return builder;
+    }
+
+    static void AddModels(this IServiceCollection services)
+    {
+        services.AddSingleton<ModelFiles>();
+        services.AddScoped<ModelRegistration>();
+        services.AddHostedService<SampleModels>();
+    }
+
+    static void AddBatchInferenceApi(this IServiceCollection services)
+    {
+        services.AddOptions<BatchInferenceApiOptions>().BindConfiguration(BatchInferenceApiOptions.Section).ValidateDataAnnotations().ValidateOnStart();
+        services.TryAddSingleton<LedgerSignal>();
+        services.AddSingleton<InputProbe>();
+        services.AddSingleton<JobFeeds>();
+        services.AddScoped<BatchJobSpecs>();
+        services.AddScoped<BatchJobSubmission>();
+        services.AddScoped<BatchJobCancellation>();
+    }
+
+    public static WebApplication MapApi(this WebApplication app)
+    {
+        app.UseExceptionHandler();
+        app.UseStatusCodePages(context => Problem.WriteForStatusAsync(context.HttpContext));
+
+        var api = app.MapGroup("/api/v1");
+        api.MapBatchJobs();
+        api.MapModels();
+        api.MapOperations();
+        app.MapCompatibilityRoutes();
+        app.MapInfo();
+        app.MapOpenApi();
+        app.MapLandingPage();
+        return app;
+    }
+}

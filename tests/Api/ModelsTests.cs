@@ -1,0 +1,167 @@
+using System.Net;
+using System.Net.Http.Headers;
+using System.Security.Cryptography;
+using System.Text;
+using Microsoft.EntityFrameworkCore;
+
+namespace Api.Tests;
+
+[Collection(nameof(ApiHost))]
+public sealed class ModelsTests(ApiHost host)
+{
+    [Fact]
+    public async Task Registers_a_file_by_URI_once()
+    {
+        var path = host.Write("by-uri.onnx", "good by uri");
+        var version = Sha256("good by uri");
+
+        var response = await host.PostAsync("/api/v1/models", new { name = "by-uri", uri = ApiHost.Uri(path), description = "Mine" });
+
+        response.StatusCode.ShouldBe(HttpStatusCode.Created, await response.Content.ReadAsStringAsync());
+        response.Headers.Location!.ToString().ShouldBe($"/api/v1/models/by-uri/versions/{version}");
+        var body = await response.JsonAsync();
+        body.GetProperty("rowsPerSecond").GetDouble().ShouldBe(1234);
+        body.GetProperty("description").GetString().ShouldBe("Mine");
+        body.GetProperty("signature").GetProperty("inputs")[0].GetProperty("name").GetString().ShouldBe("features");
+        File.ReadAllText(Path.Combine(host.Models, version[..2], $"{version}.onnx")).ShouldBe("good by uri");
+
+        var again = await host.PostAsync("/api/v1/models", new { name = "by-uri", uri = ApiHost.Uri(path) });
+        again.StatusCode.ShouldBe(HttpStatusCode.OK);
+        (await host.WithDbAsync(db => db.Models.CountAsync(m => m.Name == "by-uri"))).ShouldBe(1);
+        Incoming().ShouldBeEmpty();
+    }
+
+    [Fact]
+    public async Task Registers_an_upload_bare_or_in_a_form()
+    {
+        (await UploadAsync("bare", "good bare")).StatusCode.ShouldBe(HttpStatusCode.Created);
+
+        using var form = new MultipartFormDataContent { { new StringContent("in-form"), "name" }, { new StringContent("From a form"), "description" } };
+        form.Add(new ByteArrayContent(Encoding.UTF8.GetBytes("good form")), "file", "model.onnx");
+        var response = await host.Client.PostAsync("/api/v1/models", form);
+        response.StatusCode.ShouldBe(HttpStatusCode.Created, await response.Content.ReadAsStringAsync());
+        (await response.JsonAsync()).GetProperty("description").GetString().ShouldBe("From a form");
+
+        var other = await UploadAsync("bare", "good bare, second version");
+        other.StatusCode.ShouldBe(HttpStatusCode.Created);
+        var model = await (await host.Client.GetAsync("/api/v1/models/bare")).JsonAsync();
+        model.GetProperty("latest").GetProperty("version").GetString().ShouldBe(Sha256("good bare, second version"));
+        model.GetProperty("versions").GetArrayLength().ShouldBe(2);
+        var first = await (await host.Client.GetAsync($"/api/v1/models/bare/versions/{Sha256("good bare")}")).JsonAsync();
+        first.GetProperty("bytes").GetInt64().ShouldBe(9);
+        (await host.Client.GetAsync("/api/v1/models/bare/versions/latest")).StatusCode.ShouldBe(HttpStatusCode.OK);
+        await (await host.Client.GetAsync("/api/v1/models/nobody")).ProblemAsync(404, "model_not_found");
+        await (await host.Client.GetAsync("/api/v1/models/bare/versions/abc")).ProblemAsync(404, "model_not_found");
+        var names = (await (await host.Client.GetAsync("/api/v1/models")).JsonAsync()).GetProperty("models").EnumerateArray().Select(m => m.GetProperty("name").GetString());
+        names.ShouldContain("bare");
+        names.ShouldContain("in-form");
+    }
+
+    [Theory]
+    [InlineData("model_malformed")]
+    [InlineData("custom_op")]
+    [InlineData("model_not_tabular")]
+    public async Task Leaves_nothing_of_a_model_that_the_worker_refuses(string code)
+    {
+        var before = await host.LeftoversAsync();
+
+        var errors = await (await UploadAsync("refused", code, key: $"k-{code}")).ProblemAsync(422, code);
+
+        errors.ShouldContainKey("file");
+        (await host.LeftoversAsync()).ShouldBe(before);
+    }
+
+    [Theory]
+    [InlineData("crash", 422, "model_unusable")]
+    [InlineData("silent", 503, "no_worker")]
+    [InlineData("", 422, "model_empty")]
+    public async Task Leaves_nothing_of_a_model_that_nobody_could_look_at(string text, int status, string code)
+    {
+        var before = await host.LeftoversAsync();
+
+        var response = await UploadAsync("refused", text);
+
+        await response.ProblemAsync(status, code);
+        (response.Headers.RetryAfter is not null).ShouldBe(status == 503);
+        (await host.LeftoversAsync()).ShouldBe(before);
+    }
+
+    [Fact]
+    public async Task Refuses_a_file_that_is_too_large()
+    {
+        var before = await host.LeftoversAsync();
+
+        await (await UploadAsync("large", "good" + new string('x', 2_000_000))).ProblemAsync(413, "body_too_large");
+
+        (await host.LeftoversAsync()).ShouldBe(before);
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("-dash")]
+    [InlineData("../up")]
+    [InlineData("a b")]
+    [InlineData("ünder")]
+    [InlineData("name@version")]
+    public async Task Refuses_names_that_are_no_names(string name)
+    {
+        var before = await host.LeftoversAsync();
+
+        (await (await host.PostAsync("/api/v1/models", new { name, uri = "s3://x/y.onnx" })).ProblemAsync(400, "invalid_request")).Keys.ShouldBe(["name", "uri"], ignoreOrder: true);
+        (await UploadAsync(Uri.EscapeDataString(name), "good")).StatusCode.ShouldBe(HttpStatusCode.BadRequest);
+
+        (await host.LeftoversAsync()).ShouldBe(before);
+    }
+
+    [Fact]
+    public async Task Refuses_files_outside_the_roots_and_other_forms_of_request()
+    {
+        File.WriteAllText(Path.Combine(host.Outside, "secret.onnx"), "good");
+        var before = await host.LeftoversAsync();
+
+        (await (await host.PostAsync("/api/v1/models", new { name = "out", uri = ApiHost.Uri(host.Outside, "secret.onnx") })).ProblemAsync(422, "path_outside_roots")).Keys.ShouldBe(["uri"]);
+        await (await host.PostAsync("/api/v1/models", new { name = "out", uri = ApiHost.Uri(host.Inputs, "missing.onnx") })).ProblemAsync(422, "input_missing");
+        await (await host.PostAsync("/api/v1/models", new { })).ProblemAsync(400, "field_missing");
+        await (await host.Client.PostAsync("/api/v1/models?name=x", new StringContent("good", Encoding.UTF8, "text/plain"))).ProblemAsync(415, "unsupported_media_type");
+        using var form = new MultipartFormDataContent { { new StringContent("nofile"), "name" }, { new StringContent("x"), "surplus" } };
+        (await (await host.Client.PostAsync("/api/v1/models", form)).ProblemAsync(400, "invalid_request")).Keys.ShouldBe(["surplus", "file"], ignoreOrder: true);
+
+        (await host.LeftoversAsync()).ShouldBe(before);
+    }
+
+    [Fact]
+    public async Task The_same_upload_at_once_is_one_version()
+    {
+        var answers = await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => UploadAsync("at-once", "good at once")));
+
+        answers.ShouldAllBe(a => a.IsSuccessStatusCode);
+        (await host.WithDbAsync(db => db.Models.CountAsync(m => m.Name == "at-once"))).ShouldBe(1);
+        File.Exists(Path.Combine(host.Models, Sha256("good at once")[..2], $"{Sha256("good at once")}.onnx")).ShouldBeTrue();
+        Incoming().ShouldBeEmpty();
+    }
+
+    [Fact]
+    public async Task A_key_repeats_the_first_answer()
+    {
+        var first = await UploadAsync("with-key", "good with key", "model-key");
+        var again = await UploadAsync("with-key", "good with key", "model-key");
+
+        again.StatusCode.ShouldBe(HttpStatusCode.Created);
+        (await again.Content.ReadAsStringAsync()).ShouldBe(await first.Content.ReadAsStringAsync());
+        await (await UploadAsync("with-key", "good with another file", "model-key")).ProblemAsync(422, "idempotency_key_reused");
+    }
+
+    IEnumerable<string> Incoming() => Directory.EnumerateFiles(Path.Combine(host.Models, ".incoming"));
+
+    Task<HttpResponseMessage> UploadAsync(string name, string text, string? key = null)
+    {
+        var content = new ByteArrayContent(Encoding.UTF8.GetBytes(text));
+        content.Headers.ContentType = new MediaTypeHeaderValue("application/octet-stream");
+        var request = new HttpRequestMessage(HttpMethod.Post, $"/api/v1/models?name={name}") { Content = content };
+        if (key is not null)
+            request.Headers.Add("Idempotency-Key", key);
+        return host.Client.SendAsync(request);
+    }
+
+    static string Sha256(string text) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text)));
+}
