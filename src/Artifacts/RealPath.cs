@@ -1,7 +1,7 @@
 namespace Artifacts;
 
 /// <summary>A path with every symbolic link followed, also where its last names do not exist yet.</summary>
-static class RealPath
+public static class RealPath
 {
     // As many as the kernel follows before it calls it a loop.
     const int MostLinks = 40;

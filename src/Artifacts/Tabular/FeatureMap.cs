@@ -11,6 +11,9 @@ public static class FeatureMap
 {
     const int ColumnsShown = 30;
 
+    // More than a record has: an image.
+    const int MostValues = 4096;
+
     /// <param name="requestedFeatures">Column names in the order of the model's [N, F] input; null or empty leaves it to the model's metadata.</param>
     /// <exception cref="FailureException"><c>columns_mismatch</c>, with every bad column; <c>model_not_tabular</c>.</exception>
     public static ResolvedColumns Resolve(
@@ -64,15 +67,20 @@ public static class FeatureMap
         {
             null => inputs == 1 && features?.Count > 1,
             { Count: 1 } => false,
-            { Count: 2 } => tensor.Shape[1] != 1,
-            _ => throw NotTabular($"an input, {tensor.Name}, of shape [{string.Join(", ", tensor.Shape)}]"),
+            { Count: 0 } => throw NotTabular($"an input, {tensor.Name}, of one value for all rows"),
+            _ when Width(tensor) > MostValues => throw NotTabular($"an input, {tensor.Name}, of shape [{string.Join(", ", tensor.Shape)}]"),
+            _ => Width(tensor) != 1,
         };
     }
+
+    // Values a row, whatever their arrangement; -1 where the model leaves it open.
+    static long Width(ModelTensor tensor) =>
+        tensor.Shape is null || tensor.Shape.Skip(1).Any(size => size <= 0) ? -1 : tensor.Shape.Skip(1).Aggregate(1L, (product, size) => product * size);
 
     static IReadOnlyList<string> Listed(
         ModelTensor tensor, IReadOnlyList<string>? features, IReadOnlyList<TabularColumn> columns, IReadOnlyList<string> keyColumns, List<FieldFailure> failures)
     {
-        var width = tensor.Shape?[1] ?? -1;
+        var width = Width(tensor);
         if (features is null or { Count: 0 })
         {
             var others = columns.Select(c => c.Name).Except(keyColumns).ToArray();

@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using Artifacts;
 using Contracts;
 using Interop.OnnxRuntime;
 
@@ -77,12 +78,10 @@ public sealed class ModelSession : IDisposable
         {
             throw new FailureException(new Failure("model_invalid", $"The file is not an ONNX model: {error.Message}. Export the model as .onnx and register that."), inner: error);
         }
-        var folder = Path.GetDirectoryName(path)! + Path.DirectorySeparatorChar;
+        var folder = RealPath.Of(Path.GetDirectoryName(path)!)!;
         foreach (var external in file.ExternalFiles)
         {
-            var target = Path.GetFullPath(Path.Combine(folder, external));
-            var link = new FileInfo(target).ResolveLinkTarget(returnFinalTarget: true)?.FullName ?? target;
-            if (!target.StartsWith(folder, StringComparison.Ordinal) || !link.StartsWith(folder, StringComparison.Ordinal))
+            if (external.Contains('\0', StringComparison.Ordinal) || RealPath.Of(Path.Combine(folder, external)) is not { } target || !RealPath.IsWithin(target, folder))
                 throw new FailureException("model_invalid", $"The model keeps weights in {external}, which is outside its folder; save it as one file.");
             if (!System.IO.File.Exists(target))
                 throw new FailureException("model_invalid", $"The model keeps weights in {external}, which is not there; save it as one file.");

@@ -1,0 +1,39 @@
+using Interop.OnnxRuntime;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+using ServiceDefaults;
+
+namespace GpuWorker.Inference;
+
+public static partial class InferenceRegistration
+{
+    /// <summary>ONNX Runtime, the models it has open, and the inspection of new ones. Needs <c>AddArtifacts</c>.</summary>
+    public static IServiceCollection AddInference(this IServiceCollection services)
+    {
+        services.AddOptions<InferenceOptions>().BindConfiguration(InferenceOptions.Section).ValidateDataAnnotations().ValidateOnStart();
+        services.TryAddSingleton(TimeProvider.System);
+        services.AddSingleton(CreateEnvironment);
+        services.AddSingleton<ModelCache>();
+        services.AddSingleton<ModelInspector>();
+        return services;
+    }
+
+    static OnnxEnvironment CreateEnvironment(IServiceProvider services)
+    {
+        var logger = services.GetRequiredService<ILoggerFactory>().CreateLogger("OnnxRuntime");
+        OnnxLibrary.Load(NativeParts.OnnxRuntime(services.GetRequiredService<IOptions<InferenceOptions>>().Value.LibraryPath));
+        LogLoaded(logger, OnnxLibrary.Version, OnnxLibrary.Path!);
+        return new OnnxEnvironment(OnnxLogSeverity.Warning, message => LogNative(logger, Level(message.Severity), message.Text, message.Location));
+    }
+
+    // What ONNX Runtime calls an error also reaches the caller as an exception, who knows what it means.
+    static LogLevel Level(OnnxLogSeverity severity) => severity >= OnnxLogSeverity.Error ? LogLevel.Warning : LogLevel.Debug;
+
+    [LoggerMessage(LogLevel.Information, "ONNX Runtime {Version} from {Path}")]
+    static partial void LogLoaded(ILogger logger, string version, string path);
+
+    [LoggerMessage("{Text} ({Location})")]
+    static partial void LogNative(ILogger logger, LogLevel level, string text, string location);
+}

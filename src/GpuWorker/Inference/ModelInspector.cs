@@ -1,0 +1,153 @@
+using Artifacts;
+using Contracts;
+using Interop.OnnxRuntime;
+using Microsoft.Extensions.Options;
+
+namespace GpuWorker.Inference;
+
+/// <summary>
+/// Reads a model file that nobody vouches for: what it takes and gives, whether rows of a table can be fed to it, which columns come
+/// out, and how fast one worker slot scores.
+/// </summary>
+public sealed class ModelInspector(OnnxEnvironment environment, ArtifactStore artifacts, IOptions<InferenceOptions> options, TimeProvider time)
+{
+    static readonly TimeSpan Measured = TimeSpan.FromMilliseconds(400);
+    static readonly TimeSpan LongestStep = TimeSpan.FromMilliseconds(50);
+
+    // Two different numbers, neither of them a likely width: what follows the rows shows itself.
+    static readonly int[] ProbeRows = [3, 5];
+
+    /// <exception cref="FailureException">The model is refused: <c>model_invalid</c>, <c>model_changed</c>, <c>model_unsupported_operator</c>,
+    /// <c>model_shape_unfeedable</c>, <c>model_output_unusable</c>, <c>model_dry_run_failed</c>, <c>model_too_slow</c>.</exception>
+    public ModelInspected Inspect(string uri, string sha256, CancellationToken cancellationToken = default)
+    {
+        using var session = ModelSession.Open(environment, artifacts.LocalPath(uri, ArtifactAccess.Read, "model"), sha256, options.Value);
+        using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(options.Value.DryRunSeconds), time);
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
+        try
+        {
+            return Inspect(session, stop.Token);
+        }
+        catch (OperationCanceledException error) when (!cancellationToken.IsCancellationRequested)
+        {
+            throw new FailureException(new Failure("model_too_slow",
+                $"A dry run of a few rows took more than {options.Value.DryRunSeconds} s; the model cannot score tables (Inference:DryRunSeconds)."), inner: error);
+        }
+    }
+
+    ModelInspected Inspect(ModelSession session, CancellationToken stop)
+    {
+        var onnx = session.Onnx;
+        var metadata = ModelMetadata.Read(onnx.Info.Metadata);
+        var layouts = InputLayout.Of(onnx.Inputs, metadata.Features);
+        CheckFeatures(layouts, metadata.Features);
+        var (columns, secondsPerRow, rows) = DryRun(onnx, layouts, metadata, stop);
+        var signature = new ModelSignature(
+            [.. onnx.Inputs.Select(Tensor)], [.. onnx.Outputs.Select(Tensor)], columns, metadata.Features, metadata.AllowMissing, metadata.AllowNaN,
+            onnx.Info.Metadata, session.File.Producer);
+        return new ModelInspected(session.Sha256, signature, Measure(session, signature, layouts, rows, secondsPerRow, stop));
+    }
+
+    static void CheckFeatures(IReadOnlyList<InputLayout> layouts, IReadOnlyList<string>? features)
+    {
+        if (features is null || layouts.Count > 1)
+            return;
+        if (layouts[0].Features != features.Count)
+        {
+            throw new FailureException("model_invalid",
+                $"The model's metadata lists {features.Count} features, and its input {layouts[0].Name} takes {layouts[0].Features} values a row.");
+        }
+    }
+
+    (IReadOnlyList<OutputColumn> Columns, double SecondsPerRow, GeneratedRows Rows) DryRun(
+        OnnxSession onnx, IReadOnlyList<InputLayout> layouts, ModelMetadata metadata, CancellationToken stop)
+    {
+        var rows = new GeneratedRows(constant: false);
+        try
+        {
+            return Probe(rows);
+        }
+        catch (OnnxException)
+        {
+            // Numbers that the model uses as indices may not be any: all zero is the mildest input there is.
+            rows = new GeneratedRows(constant: true);
+        }
+        try
+        {
+            return Probe(rows);
+        }
+        catch (OnnxException error)
+        {
+            throw new FailureException(new Failure("model_dry_run_failed", $"The model fails on made-up rows: {error.Message}"), inner: error);
+        }
+
+        (IReadOnlyList<OutputColumn>, double, GeneratedRows) Probe(GeneratedRows generated)
+        {
+            IReadOnlyList<OutputColumn>? columns = null;
+            var (seconds, count) = (0.0, 1);
+            foreach (var probe in layouts[0].Batch > 0 ? [layouts[0].Batch] : ProbeRows)
+            {
+                var started = time.GetTimestamp();
+                var values = Run(onnx, layouts, generated, probe, stop);
+                (seconds, count) = (time.GetElapsedTime(started).TotalSeconds, probe);
+                try
+                {
+                    var found = OutputColumns.Of(onnx.Outputs, values, probe, metadata.Classes);
+                    if (columns is not null && !columns.SequenceEqual(found))
+                        throw new FailureException("model_output_unusable", $"The model gives {columns.Count} values a row for some rows and {found.Count} for others.");
+                    columns = found;
+                }
+                finally
+                {
+                    foreach (var value in values)
+                        value.Dispose();
+                }
+            }
+            return (columns!, seconds / count, generated);
+        }
+    }
+
+    IReadOnlyList<OnnxValue> Run(OnnxSession onnx, IReadOnlyList<InputLayout> layouts, GeneratedRows generated, int rows, CancellationToken stop)
+    {
+        var inputs = new List<OnnxInput>();
+        try
+        {
+            foreach (var layout in layouts)
+                inputs.Add(new OnnxInput(layout.Name, generated.Tensor(layout, rows)));
+            foreach (var input in onnx.Inputs.Where(input => input.Type.Kind == OnnxKind.Optional))
+                inputs.Add(new OnnxInput(input.Name, OnnxValue.None(environment, input.Type.Inner!)));
+            return onnx.Run([.. inputs], cancellationToken: stop);
+        }
+        finally
+        {
+            foreach (var input in inputs)
+                input.Value.Dispose();
+        }
+    }
+
+    double Measure(
+        ModelSession session, ModelSignature signature, IReadOnlyList<InputLayout> layouts, GeneratedRows generated, double secondsPerRow, CancellationToken stop)
+    {
+        var rows = (int)Math.Clamp(LongestStep.TotalSeconds / Math.Max(secondsPerRow, 1e-9), Math.Max(layouts[0].Batch, 1), RowScorer.DefaultCapacity);
+        using var scorer = new RowScorer(environment, session, signature, [.. layouts.Select(layout => layout.Name)], rows);
+        using var run = new OnnxRunOptions();
+        using var registration = stop.UnsafeRegister(static state => ((OnnxRunOptions)state!).Terminate(), run);
+        scorer.Begin(rows);
+        generated.Pack(scorer, rows);
+        // The first run finds the outputs' shapes, and is slower.
+        scorer.Run(run);
+        var started = time.GetTimestamp();
+        var scored = 0L;
+        do
+        {
+            scorer.Run(run);
+            scored += rows;
+        }
+        while (time.GetElapsedTime(started) < Measured);
+        return scored / time.GetElapsedTime(started).TotalSeconds;
+    }
+
+    static ModelTensor Tensor(OnnxPort port) => new(
+        port.Name, port.Type.ToString(), port.Type.Shape is null ? null : [.. port.Type.Shape.Select(size => size <= 0 ? -1 : size)],
+        port.Type.Kind == OnnxKind.Optional);
+}

@@ -1,0 +1,67 @@
+using System.Security.Cryptography;
+using Artifacts;
+using Contracts;
+using GpuWorker.Inference;
+using Interop.OnnxRuntime;
+using Microsoft.Extensions.Options;
+using ServiceDefaults;
+using Support;
+
+namespace GpuWorker.Tests.Inference;
+
+/// <summary>ONNX Runtime and a models folder, for all tests of inference.</summary>
+public sealed class InferenceFixture : IDisposable
+{
+    public InferenceFixture()
+    {
+        OnnxLibrary.Load(NativeParts.OnnxRuntime());
+        Environment = new OnnxEnvironment(OnnxLogSeverity.Error, _ => { });
+        Artifacts = new ArtifactStore(new ArtifactOptions { ModelsRoot = Models.Path });
+        Inspector = new ModelInspector(Environment, Artifacts, Options.Create(Settings), TimeProvider.System);
+    }
+
+    public TestFolder Models { get; } = new();
+
+    public OnnxEnvironment Environment { get; }
+
+    public ArtifactStore Artifacts { get; }
+
+    public InferenceOptions Settings { get; } = new() { MaxWarmModels = 2, DryRunSeconds = 2 };
+
+    public ModelInspector Inspector { get; }
+
+    /// <summary>A model of tests/assets/conformance.</summary>
+    public ModelRef Conformance(string name) => Add(File.ReadAllBytes(Path.Combine(FindConformance(), name, "model.onnx")), name);
+
+    public ModelRef Add(byte[] bytes, string name = "model")
+    {
+        var path = Models[$"{Guid.CreateVersion7():N}.onnx"];
+        File.WriteAllBytes(path, bytes);
+        return new ModelRef(name, Convert.ToHexStringLower(SHA256.HashData(bytes)), new Uri(path).AbsoluteUri);
+    }
+
+    public ModelInspected Inspect(ModelRef model) => Inspector.Inspect(model.Uri, model.Sha256);
+
+    public ModelSession Open(ModelRef model) =>
+        ModelSession.Open(Environment, new Uri(model.Uri).LocalPath, model.Sha256, Settings);
+
+    public void Dispose()
+    {
+        Environment.Dispose();
+        Models.Dispose();
+    }
+
+    static string FindConformance()
+    {
+        for (var folder = new DirectoryInfo(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
+        {
+            var path = Path.Combine(folder.FullName, "tests", "assets", "conformance");
+            if (Directory.Exists(path))
+                return path;
+        }
+        throw new DirectoryNotFoundException("There is no tests/assets/conformance above the tests.");
+    }
+}
+
+[CollectionDefinition("Inference")]
+public sealed class InferenceTests : ICollectionFixture<InferenceFixture>;

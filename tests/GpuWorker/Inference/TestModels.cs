@@ -1,0 +1,62 @@
+using Interop.OnnxRuntime;
+
+namespace GpuWorker.Tests.Inference;
+
+static class TestModels
+{
+    const int Float = 1;
+    const int Int64 = 7;
+    const int Bool = 9;
+    const int GraphAttribute = 5;
+
+    /// <summary>y = x · 2 for x [N, 2], with the factor in the file or said to be in another.</summary>
+    internal static byte[] Scale(string? external = null, Dictionary<string, string>? metadata = null)
+    {
+        var factor = new ProtoWriter().Add(1, 1).Add(2, Float).Add(8, "factor");
+        if (external is null)
+            factor.Add(9, BitConverter.GetBytes(2f));
+        else
+            factor.Add(13, new ProtoWriter().Add(1, "location").Add(2, external)).Add(14, 1);
+        var graph = new ProtoWriter()
+            .Add(1, new ProtoWriter().Add(1, "x").Add(1, "factor").Add(2, "y").Add(4, "Mul"))
+            .Add(2, "scale").Add(5, factor)
+            .Add(11, Tensor("x", Float, "N", 2)).Add(12, Tensor("y", Float, "N", 2));
+        return Model(graph, metadata);
+    }
+
+    /// <summary>For x [N, 1]: adds 1 to it 2^40 times.</summary>
+    internal static byte[] Endless()
+    {
+        var body = new ProtoWriter()
+            .Add(1, new ProtoWriter().Add(1, "carried").Add(1, "one").Add(2, "next").Add(4, "Add"))
+            .Add(1, new ProtoWriter().Add(1, "go").Add(2, "goOn").Add(4, "Identity"))
+            .Add(2, "body")
+            .Add(11, Tensor("turn", Int64)).Add(11, Tensor("go", Bool)).Add(11, Tensor("carried", Float, "N", 1))
+            .Add(12, Tensor("goOn", Bool)).Add(12, Tensor("next", Float, "N", 1));
+        var loop = new ProtoWriter()
+            .Add(1, "turns").Add(1, "").Add(1, "x").Add(2, "y").Add(4, "Loop")
+            .Add(5, new ProtoWriter().Add(1, "body").Add(6, body).Add(20, GraphAttribute));
+        var graph = new ProtoWriter()
+            .Add(1, loop).Add(2, "endless")
+            .Add(5, new ProtoWriter().Add(2, Int64).Add(8, "turns").Add(9, BitConverter.GetBytes(1L << 40)))
+            .Add(5, new ProtoWriter().Add(2, Float).Add(8, "one").Add(9, BitConverter.GetBytes(1f)))
+            .Add(11, Tensor("x", Float, "N", 1)).Add(12, Tensor("y", Float, "N", 1));
+        return Model(graph, null);
+    }
+
+    static byte[] Model(ProtoWriter graph, Dictionary<string, string>? metadata)
+    {
+        var model = new ProtoWriter().Add(1, 8).Add(7, graph).Add(8, new ProtoWriter().Add(2, 17));
+        foreach (var (key, value) in metadata ?? [])
+            model.Add(14, new ProtoWriter().Add(1, key).Add(2, value));
+        return model.ToArray();
+    }
+
+    static ProtoWriter Tensor(string name, int type, params object[] shape)
+    {
+        var dimensions = new ProtoWriter();
+        foreach (var size in shape)
+            dimensions.Add(1, size is string symbol ? new ProtoWriter().Add(2, symbol) : new ProtoWriter().Add(1, (int)size));
+        return new ProtoWriter().Add(1, name).Add(2, new ProtoWriter().Add(1, new ProtoWriter().Add(1, type).Add(2, dimensions)));
+    }
+}
