@@ -14,6 +14,9 @@ public sealed partial class EmbeddedPostgres
     [LoggerMessage(Level = LogLevel.Warning, Message = "PostgreSQL did not start and is tried again: {Reason}")]
     static partial void LogRetrying(ILogger logger, string reason);
 
+    [LoggerMessage(Level = LogLevel.Error, Message = "PostgreSQL, process {ProcessId}, has gone; starting it again")]
+    static partial void LogLost(ILogger logger, int processId);
+
     [LoggerMessage(Level = LogLevel.Information, Message = "Stopped PostgreSQL, process {ProcessId}")]
     static partial void LogStopped(ILogger logger, int processId);
 

@@ -58,13 +58,27 @@ public sealed partial class EmbeddedPostgres : IAsyncDisposable
         {
             await postgres.PrepareAsync(limit.Token);
             if (!await postgres.AdoptAsync(limit.Token))
-                await postgres.StartServerAsync(limit.Token);
+                await postgres.StartServerAsync(null, limit.Token);
             await postgres.CreateDatabaseAsync(limit.Token);
             return postgres;
         }
         catch (OperationCanceledException e) when (!cancellationToken.IsCancellationRequested)
         {
             throw new PostgresStartException($"PostgreSQL did not start within {options.StartTimeout}. Its log: {postgres._serverLog}", e);
+        }
+    }
+
+    /// <summary>Starts the server again, on the same port, whenever it ends without having been told to.</summary>
+    public async Task WatchAsync(CancellationToken cancellationToken)
+    {
+        using var timer = new PeriodicTimer(TimeSpan.FromMilliseconds(500));
+        while (await timer.WaitForNextTickAsync(cancellationToken))
+        {
+            if (IsServer(ProcessId))
+                continue;
+            LogLost(_logger, ProcessId);
+            if (!await AdoptAsync(cancellationToken))
+                await StartServerAsync(Port, cancellationToken);
         }
     }
 
@@ -160,7 +174,7 @@ public sealed partial class EmbeddedPostgres : IAsyncDisposable
         {
             if (!IsServer(running.ProcessId))
             {
-                // PostgreSQL judges a stale file by whether any process has the number; after a reboot that may be anyone.
+                // PostgreSQL judges a stale file by whether any process has the number: after a reboot a stranger, before init has reaped it the dead one.
                 File.Delete(Path.Combine(_cluster, "postmaster.pid"));
                 return false;
             }
@@ -198,13 +212,15 @@ public sealed partial class EmbeddedPostgres : IAsyncDisposable
         }
     }
 
-    async Task StartServerAsync(CancellationToken cancellationToken)
+    /// <param name="mustBe">The port that clients already know.</param>
+    async Task StartServerAsync(int? mustBe, CancellationToken cancellationToken)
     {
         if (new FileInfo(_serverLog) is { Exists: true, Length: > LogBytesKept })
             File.Move(_serverLog, _serverLog + ".1", overwrite: true);
 
-        for (var port = ChoosePort(); ; port = ChoosePort())
+        while (true)
         {
+            var port = mustBe ?? ChoosePort();
             var before = new FileInfo(_serverLog) is { Exists: true } log ? log.Length : 0;
             var started = await PgCtlAsync(["start", "-w", "-t", "3600", "-s", "-l", _serverLog, "-o", Settings(port)], cancellationToken);
             if (started.ExitCode == 0)
@@ -225,7 +241,7 @@ public sealed partial class EmbeddedPostgres : IAsyncDisposable
             if (!portTaken && !orphansLeft)
                 throw new PostgresStartException($"PostgreSQL did not start in {_cluster}: {reason}");
             LogRetrying(_logger, reason);
-            if (portTaken)
+            if (portTaken && mustBe is null)
                 File.Delete(PortFile);
             else
                 await Task.Delay(TimeSpan.FromMilliseconds(200), cancellationToken);

@@ -11,6 +11,7 @@ namespace Standalone;
 sealed class SampleRun(Uri address, TextWriter screen, bool isTerminal) : IDisposable
 {
     const int RowsShown = 5;
+    static readonly TimeSpan RegistrationLimit = TimeSpan.FromMinutes(2);
 
     readonly HttpClient _http = new() { BaseAddress = address, Timeout = Timeout.InfiniteTimeSpan };
 
@@ -45,9 +46,14 @@ sealed class SampleRun(Uri address, TextWriter screen, bool isTerminal) : IDispo
     // The first start registers the sample models while it already serves.
     async Task WaitForModelAsync(string model, CancellationToken cancellationToken)
     {
+        var since = TimeProvider.System.GetTimestamp();
         using var timer = new PeriodicTimer(TimeSpan.FromMilliseconds(50));
         while ((await _http.GetAsync($"api/v1/models/{model}", cancellationToken)).StatusCode != HttpStatusCode.OK)
+        {
+            if (TimeProvider.System.GetElapsedTime(since) > RegistrationLimit)
+                throw new HttpRequestException($"{model} was not registered within {RegistrationLimit.TotalSeconds} s; the log says why.");
             await timer.WaitForNextTickAsync(cancellationToken);
+        }
     }
 
     async Task<Accepted> SubmitAsync(string model, string input, CancellationToken cancellationToken)

@@ -9,39 +9,42 @@ namespace Standalone;
 static class StandaloneHost
 {
     /// <summary>The whole platform in one process. Ends when it is told to, and takes its PostgreSQL with it.</summary>
-    public static async Task<int> RunAsync(StandaloneOptions options)
+    public static async Task<int> RunAsync(StandaloneOptions asked)
     {
-        using var data = DataFolder.Open(options.DataFolder);
-        var port = ListenPort.Choose(options.Port);
+        using var data = DataFolder.Open(asked.DataFolder);
+        var port = ListenPort.Choose(asked.Port);
         var builder = WebApplication.CreateBuilder(new WebApplicationOptions
         {
-            Args = options.Settings,
+            Args = asked.Settings,
             ContentRootPath = AppContext.BaseDirectory,
             EnvironmentName = Environment.GetEnvironmentVariable("ASPNETCORE_ENVIRONMENT") ?? Environments.Development,
         });
         builder.Configuration.AddStandaloneSettings(data);
         builder.AddServiceDefaults();
         // Nothing but trouble may come between the sample's lines.
-        Action<ILoggingBuilder> quieten = options.Sample ? logging => logging.AddFilter<ConsoleLoggerProvider>(null, LogLevel.Warning) : _ => { };
+        Action<ILoggingBuilder> quieten = asked.Sample ? logging => logging.AddFilter<ConsoleLoggerProvider>(null, LogLevel.Warning) : _ => { };
         quieten(builder.Logging);
         builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, port));
 
-        await using var postgres = await StartPostgresAsync(data, builder, quieten);
+        using var logs = EarlyLogs(builder, quieten);
+        var options = new EmbeddedPostgresOptions { DataFolder = data.Path, Durable = builder.Configuration.GetValue("Postgres:Durable", true) };
+        await using var postgres = await EmbeddedPostgres.StartAsync(options, logs.CreateLogger<EmbeddedPostgres>());
         builder.Configuration["ConnectionStrings:Sagas"] = postgres.ConnectionString;
         builder.Services.AddSingleton(_ => NpgsqlDataSource.Create(postgres.ConnectionString));
         builder.Services.AddSingleton<DbDataSource>(services => services.GetRequiredService<NpgsqlDataSource>());
         builder.Services.AddHealthChecks().AddDatabase();
+        builder.Services.AddHostedService(_ => new PostgresWatch(postgres));
 
         await using var app = builder.Build();
         app.MapHealth();
         await app.StartAsync();
         Console.WriteLine($"Ready on {app.Urls.First()} with the data in {data.Path} (Ctrl-C stops)");
-        var succeeded = !options.Sample || await RunSampleAsync(app);
-        if (options.Once)
+        var succeeded = !asked.Sample || await RunSampleAsync(app);
+        if (asked.Once)
             await app.StopAsync();
         else
             await app.WaitForShutdownAsync();
-        return succeeded || !options.Once ? 0 : 1;
+        return succeeded || !asked.Once ? 0 : 1;
     }
 
     static async Task<bool> RunSampleAsync(WebApplication app)
@@ -62,15 +65,10 @@ static class StandaloneHost
         }
     }
 
-    static async Task<EmbeddedPostgres> StartPostgresAsync(DataFolder data, WebApplicationBuilder builder, Action<ILoggingBuilder> quieten)
+    // The host's own loggers come too late: it is built with the connection string that PostgreSQL's start finds.
+    static ILoggerFactory EarlyLogs(WebApplicationBuilder builder, Action<ILoggingBuilder> quieten) => LoggerFactory.Create(logging =>
     {
-        // The host's own loggers come too late: it is built with the connection string that this start finds.
-        using var logs = LoggerFactory.Create(logging =>
-        {
-            logging.AddConfiguration(builder.Configuration.GetSection("Logging")).AddConsoleLogs(builder.Configuration, builder.Environment);
-            quieten(logging);
-        });
-        var options = new EmbeddedPostgresOptions { DataFolder = data.Path, Durable = builder.Configuration.GetValue("Postgres:Durable", true) };
-        return await EmbeddedPostgres.StartAsync(options, logs.CreateLogger<EmbeddedPostgres>());
-    }
+        logging.AddConfiguration(builder.Configuration.GetSection("Logging")).AddConsoleLogs(builder.Configuration, builder.Environment);
+        quieten(logging);
+    });
 }

@@ -74,6 +74,19 @@ public sealed class StandaloneProcessTests : IDisposable
     }
 
     [Fact]
+    public async Task A_database_that_is_killed_beneath_it_comes_back()
+    {
+        await using var standalone = await StandaloneProcess.StartAsync(new StandaloneLaunch(_folder.Path));
+        var first = PostgresProcess.Find(_folder.Path).ShouldNotBeNull();
+
+        await PostgresProcess.KillAsync(_folder.Path);
+
+        await Eventually.TrueAsync(() => PostgresProcess.Find(_folder.Path) is { } second && second != first, "another PostgreSQL");
+        await Eventually.TrueAsync(async () => (await standalone.Http.GetAsync("/health/ready")).IsSuccessStatusCode, "/health/ready");
+        (await standalone.StopAsync()).ShouldBe(0);
+    }
+
+    [Fact]
     public async Task The_password_is_in_no_output()
     {
         await using var standalone = await StandaloneProcess.StartAsync(new StandaloneLaunch(_folder.Path) { Profile = "Development" });
