@@ -30,7 +30,7 @@ static class CompatibilityRoutes
         var routes = app.MapGroup("").WithTags("Compatibility");
 
         routes.MapPost("/api/v1/batch/inference", SubmitAsync).WithName("CompatibleSubmit").WithSummary("As POST /api/v1/batch-inference/jobs")
-            .Accepted<CompatibleAccepted>(400, 422, 503);
+            .Accepted<CompatibleAccepted>(400, 413, 415, 422, 503).TakesIdempotencyKey();
         routes.MapGet("/api/v1/batch/inference/{jobId:guid}/status", StatusAsync).WithName("CompatibleStatus").WithSummary("As GET /api/v1/batch-inference/jobs/{id}, the status in upper case").Problems(404);
         routes.MapGet("/api/v1/batch-inference/models", ModelsApi.ListAsync).WithName("CompatibleModels").WithSummary("As GET /api/v1/models");
         routes.MapGet("/api/v1/batch-inference/models/{name}", ModelsApi.GetAsync).WithName("CompatibleModel").WithSummary("As GET /api/v1/models/{name}").Problems(404);

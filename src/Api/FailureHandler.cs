@@ -1,3 +1,4 @@
+using System.Text.RegularExpressions;
 using Contracts;
 using Microsoft.AspNetCore.Diagnostics;
 using Microsoft.AspNetCore.Http;
@@ -29,10 +30,21 @@ sealed partial class FailureHandler(ILogger<FailureHandler> logger) : IException
     {
         FailureException known => known.Failure,
         BadHttpRequestException { StatusCode: 413 } => new Failure("body_too_large", "The body is too large."),
+        BadHttpRequestException bad when BadParameter().Match(bad.Message) is { Success: true } found => WrongType(found.Groups[1].Value, found.Groups[2].Value),
         BadHttpRequestException bad => new Failure("invalid_request", bad.Message),
         _ when IsOutage(exception) => new Failure("database_unavailable", $"The database does not answer. Try again in {RetrySeconds} seconds."),
         _ => new Failure("internal_error", "Something went wrong here, not in the request. The log has it under the traceId."),
     };
+
+    static Failure WrongType(string field, string value)
+    {
+        var message = $"{field} cannot be {value}.";
+        return new Failure("invalid_request", message, [new FieldFailure(field, "wrong_type", message)]);
+    }
+
+    // The framework tells which parameter of the handler it could not read, and how it is declared, only in its message.
+    [GeneratedRegex("""^Failed to bind parameter "\S+ (\w+)" from "(.*)"\.$""", RegexOptions.Singleline)]
+    private static partial Regex BadParameter();
 
     // EF Core wraps what Npgsql throws, once or twice.
     static bool IsOutage(Exception? exception) => exception switch

@@ -25,6 +25,7 @@ public static class PipelineRegistration
         services.AddArtifacts();
         services.AddProblemDetails();
         services.AddExceptionHandler<FailureHandler>();
+        services.Configure<RouteHandlerOptions>(routes => routes.ThrowOnBadRequest = true);
         services.AddOpenApi("v1", ApiDescription.Configure);
         services.ConfigureHttpJsonOptions(json => ApiDescription.Configure(json.SerializerOptions));
         services.AddHealthChecks();

@@ -142,6 +142,7 @@ public sealed class ApiHost : IAsyncLifetime
             var job = db.WorkJobs.Open(id, "local", BatchWork.Kind, WireJson.Write(spec), 0, 0.01, null, TimeProvider.System.GetUtcNow());
             job.State = ledger;
             change?.Invoke(job);
+            job.PlannedAt = job.InputRows > 0 ? job.AcceptedAt : null;
             if (saga is not null)
             {
                 var state = new BatchJobState { CorrelationId = id, CurrentState = saga, Tenant = "local" };

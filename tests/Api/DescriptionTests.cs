@@ -22,6 +22,7 @@ public sealed class DescriptionTests(ApiHost host)
         var operations = paths.SelectMany(p => p.Value.EnumerateObject()).Select(o => o.Value).ToList();
         operations.ShouldAllBe(o => o.GetProperty("summary").GetString() != "" && o.GetProperty("responses").EnumerateObject().Any());
         operations.Select(o => o.GetProperty("operationId").GetString()).ShouldBeUnique();
+        document.GetProperty("paths").GetProperty("/api/v1/batch-inference/jobs").GetProperty("post").GetProperty("parameters")[0].GetProperty("name").GetString().ShouldBe("Idempotency-Key");
         document.GetProperty("components").GetProperty("schemas").TryGetProperty("SubmitBatchJobRequest", out _).ShouldBeTrue();
     }
 

@@ -129,7 +129,7 @@ public sealed class EventsTests(ApiHost host)
     async Task<Guid> RunningJobAsync()
     {
         var id = await host.AddJobAsync("Running", "Scoring", job =>
-            (job.InputRows, job.TotalUnits, job.CommittedUnits, job.Scored, job.PlannedAt) = (1000, 10, 1, 100, job.AcceptedAt));
+            (job.InputRows, job.TotalUnits, job.CommittedUnits, job.Scored) = (1000, 10, 1, 100));
         await host.AddUnitAsync(id, 0, WorkUnitState.Committed, 100);
         return id;
     }

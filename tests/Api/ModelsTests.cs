@@ -81,7 +81,7 @@ public sealed class ModelsTests(ApiHost host)
 
         var response = await UploadAsync("refused", text);
 
-        await response.ProblemAsync(status, code);
+        (await response.ProblemAsync(status, code)).Keys.ShouldBe(status == 503 ? [] : ["file"]);
         (response.Headers.RetryAfter is not null).ShouldBe(status == 503);
         (await host.LeftoversAsync()).ShouldBe(before);
     }

@@ -24,12 +24,14 @@ public sealed record JobProgress(
     internal static JobProgress Of(JobRow row, DateTimeOffset now)
     {
         var job = row.Job;
-        var isPlanned = job.InputRows > 0;
+        // Planning adds rows file by file: until it is done, they are not the whole.
+        var isPlanned = job.PlannedAt is not null;
         var done = job.Scored + job.Quarantined + row.RowsRunning;
         var speed = job.PlannedAt is { } since && ((row.EndedAt ?? now) - since).TotalSeconds is > 0 and var seconds && done > 0
             ? Math.Round(done / seconds, 1)
             : (double?)null;
-        return new JobProgress(row.Status, job.InputRows, done, 0, speed, null, isPlanned ? job.TotalUnits : 0, isPlanned ? job.CommittedUnits : 0, job.Quarantined)
+        return new JobProgress(
+                row.Status, isPlanned ? job.InputRows : 0, done, 0, speed, null, isPlanned ? job.TotalUnits : 0, isPlanned ? job.CommittedUnits : 0, job.Quarantined)
             .Finished(row.IsFinal);
     }
 

@@ -6,7 +6,8 @@ using Microsoft.Extensions.Options;
 namespace Api.Models;
 
 /// <summary>A model's file on its way in. It is gone when disposed, unless it was kept.</summary>
-sealed record IncomingModel(string Path, string Uri, string Sha256, long Bytes) : IDisposable
+/// <param name="Field">What the caller called it; failures name it.</param>
+sealed record IncomingModel(string Path, string Uri, string Sha256, long Bytes, string Field) : IDisposable
 {
     public void Dispose() => File.Delete(Path);
 }
@@ -21,7 +22,7 @@ sealed class ModelFiles(ArtifactStore store, IOptions<ApiOptions> options, TimeP
         : throw new FailureException("models_disabled", "This platform has no folder for models. Set Artifacts:ModelsRoot.");
 
     /// <exception cref="FailureException">Empty, or larger than allowed.</exception>
-    public async Task<IncomingModel> TakeAsync(Stream content, CancellationToken cancellationToken)
+    public async Task<IncomingModel> TakeAsync(Stream content, string field, CancellationToken cancellationToken)
     {
         var folder = Directory.CreateDirectory(Path.Join(Root, ".incoming"));
         foreach (var old in folder.EnumerateFiles().Where(f => f.LastWriteTimeUtc < clock.GetUtcNow().UtcDateTime - Abandoned))
@@ -32,8 +33,8 @@ sealed class ModelFiles(ArtifactStore store, IOptions<ApiOptions> options, TimeP
         {
             var (sha256, bytes) = await CopyAsync(content, path, cancellationToken);
             return bytes > 0
-                ? new IncomingModel(path, FileUri.FromPath(path), sha256, bytes)
-                : throw new FailureException("model_empty", "The model's file is empty.", new FieldFailure("file", "model_empty", "It is empty."));
+                ? new IncomingModel(path, FileUri.FromPath(path), sha256, bytes, field)
+                : throw new FailureException("model_empty", "The model's file is empty.", new FieldFailure(field, "model_empty", "It is empty."));
         }
         catch
         {

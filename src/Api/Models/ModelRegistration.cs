@@ -88,7 +88,7 @@ sealed partial class ModelRegistration(
             var client = bus.CreateRequestClient<InspectModel>(RequestTimeout.After(ms: (int)options.Value.InspectTimeout.TotalMilliseconds));
             var answer = await client.GetResponse<ModelInspected, ModelRefused>(new InspectModel(file.Uri, file.Sha256), cancellationToken);
             if (answer.Is(out Response<ModelRefused>? refused))
-                throw new FailureException(refused!.Message.Failure);
+                throw Refused(file, refused!.Message.Failure);
             return answer.Is(out Response<ModelInspected>? inspected) ? inspected!.Message : throw new InvalidOperationException("Neither answer came.");
         }
         catch (RequestTimeoutException e)
@@ -97,9 +97,12 @@ sealed partial class ModelRegistration(
         }
         catch (RequestFaultException e)
         {
-            throw new FailureException(new Failure("model_unusable", $"The model could not be opened: {e.Fault?.Exceptions.FirstOrDefault()?.Message}"), inner: e);
+            throw Refused(file, new Failure("model_unusable", $"The model could not be opened: {e.Fault?.Exceptions.FirstOrDefault()?.Message}"), e);
         }
     }
+
+    static FailureException Refused(IncomingModel file, Failure failure, Exception? inner = null) =>
+        new(failure.Fields.Count > 0 ? failure : failure with { Fields = [new FieldFailure(file.Field, failure.Code, failure.Message)] }, inner: inner);
 
     [GeneratedRegex("^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$", RegexOptions.CultureInvariant)]
     private static partial Regex Name();

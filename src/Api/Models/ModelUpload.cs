@@ -50,7 +50,7 @@ sealed record ModelUpload(string? Name, string? Description, IncomingModel? File
 
         errors.ThrowIfAny();
         await using var content = System.IO.File.OpenRead(source!.Path);
-        return new ModelUpload(request.Name, request.Description, await files.TakeAsync(content, cancellationToken), errors);
+        return new ModelUpload(request.Name, request.Description, await files.TakeAsync(content, "uri", cancellationToken), errors);
     }
 
     static async Task<ModelUpload> ReadBareAsync(HttpRequest request, ModelFiles files, CancellationToken cancellationToken)
@@ -59,7 +59,7 @@ sealed record ModelUpload(string? Name, string? Description, IncomingModel? File
         var (name, description) = ((string?)request.Query["name"], (string?)request.Query["description"]);
         ModelRegistration.Check(name, description, errors);
         errors.ThrowIfAny();
-        return new ModelUpload(name, description, await files.TakeAsync(request.Body, cancellationToken), errors);
+        return new ModelUpload(name, description, await files.TakeAsync(request.Body, "file", cancellationToken), errors);
     }
 
     static async Task<ModelUpload> ReadFormAsync(Stream body, string? boundary, ModelFiles files, CancellationToken cancellationToken)
@@ -96,7 +96,7 @@ sealed record ModelUpload(string? Name, string? Description, IncomingModel? File
         {
             if (File is not null)
                 throw new FailureException("duplicate_field", "The form has two files.", new FieldFailure(field, "duplicate_field", "Send one file."));
-            return this with { File = await files.TakeAsync(section.Body, cancellationToken) };
+            return this with { File = await files.TakeAsync(section.Body, "file", cancellationToken) };
         }
 
         var text = await new StreamReader(section.Body).ReadBlockAsync(LongestField, cancellationToken);

@@ -29,7 +29,7 @@ sealed partial class SampleModels(IServiceScopeFactory scopes, IOptions<ApiOptio
         {
             await using var scope = scopes.CreateAsyncScope();
             await using var content = File.OpenRead(path);
-            using var file = await scope.ServiceProvider.GetRequiredService<ModelFiles>().TakeAsync(content, cancellationToken);
+            using var file = await scope.ServiceProvider.GetRequiredService<ModelFiles>().TakeAsync(content, name, cancellationToken);
             await scope.ServiceProvider.GetRequiredService<ModelRegistration>().RegisterAsync(Tenant.Local, name, null, file, null, cancellationToken);
             return true;
         }

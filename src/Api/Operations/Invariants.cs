@@ -51,7 +51,7 @@ sealed class Invariants(PlatformDbContext db, NpgsqlDataSource database, Manifes
             FROM sagas.work_units WHERE state = 3 AND execution IS NOT NULL GROUP BY job_id, execution HAVING count(*) > 1
             UNION ALL
             SELECT j.id::text FROM sagas.work_jobs j
-            WHERE j.input_rows > 0 AND j.committed_units <> (SELECT count(*) FROM sagas.work_units u WHERE u.job_id = j.id AND u.unit >= 0 AND u.state = 3)
+            WHERE j.planned_at IS NOT NULL AND j.committed_units <> (SELECT count(*) FROM sagas.work_units u WHERE u.job_id = j.id AND u.unit >= 0 AND u.state = 3)
             """).ToListAsync(cancellationToken);
 
     Task<List<string>> OrphanLeasesAsync(CancellationToken cancellationToken) =>
