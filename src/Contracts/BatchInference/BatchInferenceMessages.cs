@@ -165,3 +165,10 @@ public sealed record BatchJobCompleted(
 public sealed record BatchJobFailed(Guid JobId, string Tenant, Failure Failure);
 
 public sealed record BatchJobCancelled(Guid JobId, string Tenant, string Reason);
+
+/// <summary>Names that both ends of a queue must know.</summary>
+public static class BatchQueues
+{
+    /// <summary>Where conversions and shards wait for a worker: one queue, for they share its slots.</summary>
+    public const string Units = "batch-inference-units";
+}

@@ -25,8 +25,7 @@ public static class BatchWork
 {
     public const string Kind = "batch-inference";
 
-    public static Uri ScoreShardQueue { get; } = new("queue:score-shard");
-    public static Uri ConvertFileQueue { get; } = new("queue:convert-file");
+    public static Uri UnitsQueue { get; } = new($"queue:{BatchQueues.Units}");
 
     public static WorkKind WorkKind { get; } = new(
         Kind,
@@ -48,9 +47,9 @@ public static class BatchWork
         var spec = WireJson.Read<BatchJobSpec>(job.Spec);
         var piece = WireJson.Read<BatchUnit>(unit.Spec);
         return piece.Columns is { } columns
-            ? (ConvertFileQueue, new ConvertFile(
+            ? (UnitsQueue, new ConvertFile(
                 job.Id, job.Epoch, unit.Unit, unit.Attempt, job.Tenant, piece.Range, spec.Input.Format, columns, spec.WorkFolder(job.Id)))
-            : (ScoreShardQueue, new ScoreShard(
+            : (UnitsQueue, new ScoreShard(
                 job.Id, job.Epoch, unit.Unit, unit.Attempt, job.Tenant, piece.Range, piece.Converted, spec.Model, spec.Signature, spec.Mapping,
                 spec.KeyColumns, piece.KeyTypes ?? [], spec.Output.Format, spec.WorkFolder(job.Id), piece.QuarantineAll));
     }
