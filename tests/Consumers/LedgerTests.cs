@@ -20,7 +20,7 @@ public sealed class LedgerTests(PostgresServer server) : IClassFixture<PostgresS
         {
             var job = await ledger.PlanAsync(16);
             await Task.WhenAll(Enumerable.Range(0, 16).Select(i => Task.Run(() => ledger.CommitAsync(LedgerHost.Scored(job, i)))));
-            await Eventually.TrueAsync(() => ledger.Facts.Count<AllShardsCommitted>(f => f.JobId == job) > 0);
+            await Eventually.TrueAsync(() => ledger.Facts.Count<AllShardsCommitted>(f => f.JobId == job) > 0, "the ledger to say so");
             (await ledger.JobAsync(job)).State.ShouldBe(WorkJobState.Committed);
         }
 
@@ -108,7 +108,7 @@ public sealed class LedgerTests(PostgresServer server) : IClassFixture<PostgresS
 
         (await ledger.UnitsAsync(large)).Count(u => u.State == WorkUnitState.Dispatched).ShouldBe(3);
         (await ledger.UnitsAsync(small)).Count(u => u.State == WorkUnitState.Dispatched).ShouldBe(3);
-        await Eventually.TrueAsync(() => ledger.Facts.Of<ScoreShard>().Count == 6);
+        await Eventually.TrueAsync(() => ledger.Facts.Of<ScoreShard>().Count == 6, "the ledger to say so");
         ledger.Facts.Of<ScoreShard>().ShouldAllBe(s => s.Attempt == 1);
     }
 
@@ -131,7 +131,7 @@ public sealed class LedgerTests(PostgresServer server) : IClassFixture<PostgresS
         await ledger.AnnounceAsync(slots: 1);
         var job = await ledger.PlanAsync(2);
         await ledger.Dispatcher.DispatchAsync(default);
-        await Eventually.TrueAsync(() => ledger.Facts.Of<ScoreShard>().Count == 2);
+        await Eventually.TrueAsync(() => ledger.Facts.Of<ScoreShard>().Count == 2, "the ledger to say so");
         await ledger.HeartbeatAsync(job, 0, attempt: 1);
         // A lease as dispatched does not run while the order is still in the outbox.
         await Eventually.TrueAsync(async () =>
@@ -139,7 +139,7 @@ public sealed class LedgerTests(PostgresServer server) : IClassFixture<PostgresS
             await ledger.ExpireLeasesAsync();
             await ledger.Reaper.ReapAsync(default);
             return (await ledger.UnitsAsync(job)).All(u => u.State == WorkUnitState.Pending);
-        });
+        }, "both units to be free again");
         var units = await ledger.UnitsAsync(job);
         units[0].Crashes.ShouldBe(1);
         units[1].Crashes.ShouldBe(0);
@@ -171,7 +171,7 @@ public sealed class LedgerTests(PostgresServer server) : IClassFixture<PostgresS
             }
 
             return (await ledger.JobAsync(job)).State == WorkJobState.Committed;
-        }, TimeSpan.FromSeconds(60));
+        }, "the job to be committed", TimeSpan.FromSeconds(60));
         var end = await ledger.JobAsync(job);
         (end.Scored, end.Quarantined).ShouldBe((63, 1));
     }
@@ -211,7 +211,7 @@ public sealed class LedgerTests(PostgresServer server) : IClassFixture<PostgresS
         await ledger.Dispatcher.DispatchAsync(default);
         await ledger.FailAsync(new UnitFailure(job, 0, 0, 1, new Failure(FailureCodes.InputChanged, "in.parquet changed."), false, 0));
         (await ledger.JobAsync(job)).State.ShouldBe(WorkJobState.Failed);
-        await Eventually.TrueAsync(() => ledger.Facts.Count<BatchWorkFailed>(f => f.JobId == job && f.Failure.Code == FailureCodes.InputChanged) == 1);
+        await Eventually.TrueAsync(() => ledger.Facts.Count<BatchWorkFailed>(f => f.JobId == job && f.Failure.Code == FailureCodes.InputChanged) == 1, "the ledger to say so");
         await ledger.ShouldAccountForEveryRowAsync(job);
     }
 
@@ -226,7 +226,7 @@ public sealed class LedgerTests(PostgresServer server) : IClassFixture<PostgresS
         foreach (var shard in order)
             await ledger.CommitAsync(LedgerHost.Scored(job, shard, 100, quarantined: shard == 0 ? 5 : 0));
         (await ledger.JobAsync(job)).State.ShouldBe(WorkJobState.Failed);
-        await Eventually.TrueAsync(() => ledger.Facts.Count<BatchWorkFailed>(f => f.JobId == job && f.Failure.Code == "error_threshold_exceeded") == 1);
+        await Eventually.TrueAsync(() => ledger.Facts.Count<BatchWorkFailed>(f => f.JobId == job && f.Failure.Code == "error_threshold_exceeded") == 1, "the ledger to say so");
         await ledger.ShouldAccountForEveryRowAsync(job);
     }
 

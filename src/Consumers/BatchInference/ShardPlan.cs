@@ -37,14 +37,8 @@ public sealed record ShardPlan(long WantedRows, long MostRows)
             }
 
             rows += group;
-            while (rows > MostRows)
-            {
-                yield return (first, MostRows);
-                (first, rows) = (first + MostRows, rows - MostRows);
-            }
-
             // A group larger than wanted is cut within: row ranges prune to their group.
-            while (rows >= 2 * WantedRows)
+            while (rows > MostRows || rows >= 2 * WantedRows)
             {
                 yield return (first, WantedRows);
                 (first, rows) = (first + WantedRows, rows - WantedRows);

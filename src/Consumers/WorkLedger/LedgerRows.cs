@@ -32,6 +32,7 @@ static class LedgerRows
     {
         if (await db.EndWorkAsync(job.Id, WorkJobState.Failed, failure, cancellationToken) is not { } end || end.Epoch == job.Epoch)
             return;
+        job.State = WorkJobState.Failed;
         await outbox.PublishFact(kind.Failed(job, failure), cancellationToken);
         await outbox.Publish(new StopJob(job.Id, end.Epoch), cancellationToken);
     }
@@ -41,7 +42,7 @@ static class LedgerRows
             $"""
             UPDATE sagas.work_units SET state = 0, failures = {unit.Failures}, crashes = {unit.Crashes}, spec = {unit.Spec}::jsonb,
                 last_failure = {unit.LastFailure}::jsonb, lease_until = NULL, dispatch_id = NULL, rows_done = 0
-            WHERE job_id = {unit.JobId} AND unit = {unit.Unit}
+            WHERE job_id = {unit.JobId} AND unit = {unit.Unit} AND state IN (1, 2)
             """, cancellationToken);
 
     /// <summary>

@@ -70,7 +70,12 @@ public sealed partial class Reaper(
                 .FromSql($"SELECT * FROM sagas.work_units WHERE job_id = {job.Id} AND state IN (1, 2) AND lease_until < clock_timestamp() ORDER BY unit FOR UPDATE")
                 .AsNoTracking().ToListAsync(cancellationToken);
             foreach (var unit in expired)
-                await TakeBackAsync(db, job, unit, outbox, cancellationToken);
+            {
+                // One of them may have failed the job, which skipped the rest.
+                if (job.State == WorkJobState.Running)
+                    await TakeBackAsync(db, job, unit, outbox, cancellationToken);
+            }
+
             count += expired.Count;
         }
 
