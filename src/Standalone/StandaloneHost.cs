@@ -34,10 +34,11 @@ static class StandaloneHost
         builder.Services.AddSingleton<DbDataSource>(services => services.GetRequiredService<NpgsqlDataSource>());
         builder.Services.AddHealthChecks().AddDatabase();
         builder.Services.AddHostedService(_ => new PostgresWatch(postgres));
+        builder.AddPlatform();
 
         await using var app = builder.Build();
         app.MapHealth();
-        await app.StartAsync();
+        await app.StartPlatformAsync();
         Console.WriteLine($"Ready on {app.Urls.First()} with the data in {data.Path} (Ctrl-C stops)");
         var succeeded = !asked.Sample || await RunSampleAsync(app);
         if (asked.Once)

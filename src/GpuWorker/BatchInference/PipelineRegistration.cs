@@ -10,9 +10,6 @@ namespace GpuWorker.BatchInference;
 
 public static class PipelineRegistration
 {
-    /// <summary>Where shards and conversions wait for a worker.</summary>
-    public const string UnitsEndpoint = "batch-inference-units";
-
     /// <summary>Broadcasts reach each worker on a queue of its own, which goes when the worker does.</summary>
     public const string StopEndpoint = "stop-job";
 

@@ -1,3 +1,4 @@
+using Contracts.BatchInference;
 using MassTransit;
 using Microsoft.Extensions.Options;
 
@@ -11,7 +12,7 @@ public sealed class ScoreShardConsumerDefinition : ConsumerDefinition<ScoreShard
 
     public ScoreShardConsumerDefinition(IOptions<GpuWorkerOptions> options)
     {
-        EndpointName = PipelineRegistration.UnitsEndpoint;
+        EndpointName = BatchQueues.Units;
         slots = options.Value.EffectiveSlots;
     }
 
@@ -29,7 +30,7 @@ public sealed class ConvertFileConsumerDefinition : ConsumerDefinition<ConvertFi
 
     public ConvertFileConsumerDefinition(IOptions<GpuWorkerOptions> options)
     {
-        EndpointName = PipelineRegistration.UnitsEndpoint;
+        EndpointName = BatchQueues.Units;
         slots = options.Value.EffectiveSlots;
     }
 

@@ -1,4 +1,5 @@
 using Interop.OnnxRuntime;
+using MassTransit;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Logging;
@@ -27,6 +28,9 @@ public static partial class InferenceRegistration
         LogLoaded(logger, OnnxLibrary.Version, OnnxLibrary.Path!);
         return new OnnxEnvironment(OnnxLogSeverity.Warning, message => LogNative(logger, Level(message.Severity), message.Text, message.Location));
     }
+
+    public static void AddInference(this IBusRegistrationConfigurator bus) =>
+        bus.AddConsumer<InspectModelConsumer>().Endpoint(endpoint => endpoint.Name = "inspect-model");
 
     // What ONNX Runtime calls an error also reaches the caller as an exception, who knows what it means.
     static LogLevel Level(OnnxLogSeverity severity) => severity >= OnnxLogSeverity.Error ? LogLevel.Warning : LogLevel.Debug;
