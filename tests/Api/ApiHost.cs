@@ -26,7 +26,7 @@ namespace Api.Tests;
 public sealed class ApiHostShared : ICollectionFixture<ApiHost>;
 
 /// <summary>The API alone, on a real PostgreSQL and the in-memory bus; a worker that only inspects models answers as a file's text says.</summary>
-public sealed class ApiHost : IAsyncLifetime
+public class ApiHost : IAsyncLifetime
 {
     public const string Version = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 
@@ -94,13 +94,15 @@ public sealed class ApiHost : IAsyncLifetime
         {
             bus.AddPostgresMessaging<PlatformDbContext>();
             bus.AddConsumer<Recorder>();
-            bus.AddConsumer<Inspector>();
+            AddWorker(builder, bus);
         });
         builder.AddApi();
         var app = builder.Build();
         app.MapApi();
         return app;
     }
+
+    private protected virtual void AddWorker(WebApplicationBuilder builder, IBusRegistrationConfigurator bus) => bus.AddConsumer<Inspector>();
 
     public async Task<T> WithDbAsync<T>(Func<PlatformDbContext, Task<T>> use)
     {
@@ -237,7 +239,7 @@ public sealed class ApiHost : IAsyncLifetime
             else if (text.StartsWith("crash", StringComparison.Ordinal))
                 throw new InvalidOperationException("The reader died.");
             else if (!text.StartsWith("silent", StringComparison.Ordinal))
-                await context.RespondAsync(new ModelRefused(context.Message.Sha256, new Failure(text, $"Refused: {text}.", [new FieldFailure("file", text, "Refused.")])));
+                await context.RespondAsync(new ModelRefused(context.Message.Sha256, new Failure(text, $"Refused: {text}.", [new FieldFailure("x", text, "Refused.")])));
         }
     }
 }

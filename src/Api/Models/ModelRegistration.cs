@@ -101,8 +101,14 @@ sealed partial class ModelRegistration(
         }
     }
 
-    static FailureException Refused(IncomingModel file, Failure failure, Exception? inner = null) =>
-        new(failure.Fields.Count > 0 ? failure : failure with { Fields = [new FieldFailure(file.Field, failure.Code, failure.Message)] }, inner: inner);
+    // The worker names the model's inputs; the caller gave a file that has them.
+    static FailureException Refused(IncomingModel file, Failure failure, Exception? inner = null)
+    {
+        IReadOnlyList<FieldFailure> fields = failure.Fields.Count == 0
+            ? [new FieldFailure(file.Field, failure.Code, failure.Message)]
+            : [.. failure.Fields.Select(f => f with { Field = $"{file.Field}.{f.Field}" })];
+        return new FailureException(failure with { Fields = fields }, inner: inner);
+    }
 
     [GeneratedRegex("^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$", RegexOptions.CultureInvariant)]
     private static partial Regex Name();
