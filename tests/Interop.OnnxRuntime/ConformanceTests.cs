@@ -63,6 +63,20 @@ public sealed class ConformanceTests(OnnxRuntimeFixture runtime)
         }
     }
 
+    [Theory, MemberData(nameof(Positives)), MemberData(nameof(Negatives))]
+    public void The_file_itself_tells_its_operators_and_their_versions(string folder)
+    {
+        var file = OnnxModelFile.Parse(File.ReadAllBytes(Directory.GetFiles(folder, "*.onnx").Single()));
+        using var info = JsonDocument.Parse(File.ReadAllText(Path.Combine(folder, "info.json")));
+        file.IrVersion.ShouldBe(info.RootElement.GetProperty("ir_version").GetInt64());
+        file.Producer.ShouldBe(info.RootElement.GetProperty("producer").GetString());
+        file.Opsets.Select(one => $"{one.Key} {one.Value}").ShouldBe(
+            info.RootElement.GetProperty("opset").EnumerateObject().Select(one => $"{one.Name} {one.Value}"), ignoreOrder: true);
+        file.Operators.Select(one => one.Domain == "ai.onnx" ? one.Name : $"{one.Domain}.{one.Name}").ShouldBe(
+            info.RootElement.GetProperty("ops").EnumerateObject().Select(one => one.Name), ignoreOrder: true);
+        file.ExternalFiles.ShouldBeEmpty();
+    }
+
     static TheoryData<string> Models(bool negative)
     {
         var data = new TheoryData<string>();

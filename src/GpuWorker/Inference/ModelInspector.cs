@@ -12,6 +12,7 @@ namespace GpuWorker.Inference;
 public sealed class ModelInspector(OnnxEnvironment environment, ArtifactStore artifacts, IOptions<InferenceOptions> options, TimeProvider time)
 {
     static readonly TimeSpan Measured = TimeSpan.FromMilliseconds(400);
+    static readonly TimeSpan Window = TimeSpan.FromMilliseconds(20);
     static readonly TimeSpan LongestStep = TimeSpan.FromMilliseconds(50);
 
     // Two different numbers, neither of them a likely width: what follows the rows shows itself.
@@ -136,15 +137,20 @@ public sealed class ModelInspector(OnnxEnvironment environment, ArtifactStore ar
         generated.Pack(scorer, rows);
         // The first run finds the outputs' shapes, and is slower.
         scorer.Run(run);
-        var started = time.GetTimestamp();
-        var scored = 0L;
-        do
+        // The best window: what other work on the machine takes away is not the model's speed.
+        var (best, begun) = (0.0, time.GetTimestamp());
+        while (time.GetElapsedTime(begun) < Measured)
         {
-            scorer.Run(run);
-            scored += rows;
+            var (scored, started) = (0L, time.GetTimestamp());
+            do
+            {
+                scorer.Run(run);
+                scored += rows;
+            }
+            while (time.GetElapsedTime(started) < Window);
+            best = Math.Max(best, scored / time.GetElapsedTime(started).TotalSeconds);
         }
-        while (time.GetElapsedTime(started) < Measured);
-        return scored / time.GetElapsedTime(started).TotalSeconds;
+        return best;
     }
 
     static ModelTensor Tensor(OnnxPort port) => new(
