@@ -65,6 +65,7 @@ public class FeatureMapTests
     {
         Refused(Model(new ModelTensor("x", "tensor(float)", [-1, 3])), ["Age", "income"]).Fields[0].Code.ShouldBe("features_mismatch");
         Refused(Model(new ModelTensor("x", "tensor(float)", [-1, 2])), ["Age", "Age"]).Fields[0].Code.ShouldBe("features_mismatch");
+        Refused(Model(new ModelTensor("x", "tensor(float)", [-1, -1])) with { Features = ["a", "b", "c"] }, ["Age", "income"]).Fields[0].Code.ShouldBe("features_mismatch");
         Refused(Model(Column("age", "float"), Column("income", "float")), ["Age"]).Fields[0].Code.ShouldBe("features_mismatch");
     }
 

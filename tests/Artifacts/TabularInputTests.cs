@@ -135,6 +135,13 @@ public sealed class TabularInputTests : IDisposable
     }
 
     [Fact]
+    public void Names_the_platform_uses_itself_are_refused()
+    {
+        Refused(folder.WriteParquet("x.parquet", "SELECT 1 AS a, 2 AS \"File_Row_Number\"")).Code.ShouldBe("column_reserved");
+        Refused(folder.Write("x.csv", "a,__malformed\n1,2\n")).Fields.ShouldHaveSingleItem().Field.ShouldBe("columns.__malformed");
+    }
+
+    [Fact]
     public void Names_of_folders_add_no_columns() =>
         Open(folder.WriteParquet("year=2024/x.parquet", "SELECT 1 AS a")).Columns.ShouldBe([new("a", "INTEGER")]);
 }

@@ -45,7 +45,8 @@ public static class FeatureMap
             var tensor = fed[i];
             if (tensor == wide.FirstOrDefault())
             {
-                var listed = Listed(tensor, features, columns, keyColumns, failures);
+                var width = Width(tensor) is > 0 and var stated ? stated : signature.Features?.Count ?? -1;
+                var listed = Listed(tensor, width, features, columns, keyColumns, failures);
                 mapping.Add(new(tensor.Name, [.. listed.Select(name => available.Check(name, tensor, isText, failures))]));
             }
             else
@@ -78,9 +79,9 @@ public static class FeatureMap
         tensor.Shape is null || tensor.Shape.Skip(1).Any(size => size <= 0) ? -1 : tensor.Shape.Skip(1).Aggregate(1L, (product, size) => product * size);
 
     static IReadOnlyList<string> Listed(
-        ModelTensor tensor, IReadOnlyList<string>? features, IReadOnlyList<TabularColumn> columns, IReadOnlyList<string> keyColumns, List<FieldFailure> failures)
+        ModelTensor tensor, long width, IReadOnlyList<string>? features, IReadOnlyList<TabularColumn> columns, IReadOnlyList<string> keyColumns,
+        List<FieldFailure> failures)
     {
-        var width = Width(tensor);
         if (features is null or { Count: 0 })
         {
             var others = columns.Select(c => c.Name).Except(keyColumns).ToArray();

@@ -25,6 +25,11 @@ public sealed record TabularInput(string Format, IReadOnlyList<PinnedFile> Files
     /// <summary>Enough to refuse most faulty requests while the caller waits.</summary>
     public const int FilesAtSubmit = 8;
 
+    /// <summary>In a converted file: why a line is no record.</summary>
+    public const string MalformedColumn = "__malformed";
+
+    static readonly HashSet<string> Reserved = new(StringComparer.OrdinalIgnoreCase) { "file_row_number", MalformedColumn };
+
     public bool IsText => TabularFormat.IsText(Format);
 
     /// <summary>Of the first file. All opened files have the same.</summary>
@@ -72,6 +77,7 @@ public sealed record TabularInput(string Format, IReadOnlyList<PinnedFile> Files
                 TabularFormat.Csv => CsvFile.Describe(connection, file, field, cancellationToken),
                 _ => NdJsonFile.Describe(connection, file, field, cancellationToken),
             };
+            RequireUsableNames(described, field);
             // A record of NDJSON may leave fields out, so each file shows other ones.
             if (format != TabularFormat.NdJson)
             {
@@ -81,6 +87,15 @@ public sealed record TabularInput(string Format, IReadOnlyList<PinnedFile> Files
             opened.Add(described);
         }
         return format == TabularFormat.NdJson && opened.Count > 0 ? NdJsonFile.Merge(opened) : opened;
+    }
+
+    // DuckDB gives each row its number, and the conversion its fault, under names that a column of the file would take the place of.
+    static void RequireUsableNames(TabularFile file, string field)
+    {
+        if (file.Columns.FirstOrDefault(c => Reserved.Contains(c.Name)) is not { } column)
+            return;
+        var message = $"{file.File.Source} has a column {column.Name}, a name this platform uses itself; rename it.";
+        throw new FailureException("column_reserved", $"{field}: {message}", new FieldFailure($"columns.{column.Name}", "column_reserved", message));
     }
 
     static void Compare(IReadOnlyList<TabularColumn> expected, TabularFile file, string format, string field)

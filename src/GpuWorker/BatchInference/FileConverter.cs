@@ -14,9 +14,6 @@ namespace GpuWorker.BatchInference;
 /// </summary>
 public sealed class FileConverter(ArtifactStore store, WorkerIdentity worker, IOptions<GpuWorkerOptions> options)
 {
-    /// <summary>Why a line of NDJSON is no record; NULL for those that are.</summary>
-    public const string MalformedColumn = "__malformed";
-
     const string Field = "input.uri";
 
     public async Task<FileConverted> ConvertAsync(ConvertFile request, RunningUnit unit)
@@ -74,7 +71,7 @@ public sealed class FileConverter(ArtifactStore store, WorkerIdentity worker, IO
     static string SelectNdJson(ConvertFile request, PinnedFile source)
     {
         var columns = request.Columns.Select((c, i) => $"v[{i + 1}] AS {DuckDbSql.Identifier(c)}")
-            .Append($"CASE WHEN json IS NULL THEN 'the line is not JSON' WHEN json_type(json) <> 'OBJECT' THEN 'the line is not a JSON object' END AS {MalformedColumn}");
+            .Append($"CASE WHEN json IS NULL THEN 'the line is not JSON' WHEN json_type(json) <> 'OBJECT' THEN 'the line is not a JSON object' END AS {TabularInput.MalformedColumn}");
         // All fields in one call: the line is parsed once.
         return $"SELECT {string.Join(", ", columns)} FROM (SELECT json, {NdJsonFile.FieldsSql(request.Columns)} AS v FROM {NdJsonFile.ReadSql(source.Path)})";
     }

@@ -33,7 +33,7 @@ sealed class ShardQueries(ScoreShard shard, string path, IReadOnlyDictionary<str
         var keys = Keys().ToArray();
         var keyFaults = keys.Where(k => k.IsBad is not null)
             .Select(k => $"CASE WHEN {k.IsBad} THEN {DuckDbSql.Literal($"{k.Name} is not a {k.Type}: ")} || left({k.Text}, 64) END");
-        var malformed = HasMalformed ? $"{FileConverter.MalformedColumn}, " : "";
+        var malformed = HasMalformed ? $"{TabularInput.MalformedColumn}, " : "";
         var reason = $"coalesce({malformed}nullif(concat_ws('; ', {string.Join(", ", keyFaults.Prepend(fault))}), ''))";
         var taken = shard.KeyColumns.ToHashSet(StringComparer.OrdinalIgnoreCase);
         var columns = shard.KeyColumns.Select((k, i) => $"k{i} AS {DuckDbSql.Identifier(k)}")
@@ -63,7 +63,7 @@ sealed class ShardQueries(ScoreShard shard, string path, IReadOnlyDictionary<str
     public string ReadAll(ScoringPlan plan) =>
         $"SELECT bit_xor(hash({string.Join(", ", plan.Arguments.Select(a => a.Column).Concat(shard.KeyColumns).Distinct().Select(DuckDbSql.Identifier))})) FROM {Rows(onlyWhole: false)}";
 
-    bool HasMalformed => shard.Converted && columnTypes.ContainsKey(FileConverter.MalformedColumn);
+    bool HasMalformed => shard.Converted && columnTypes.ContainsKey(TabularInput.MalformedColumn);
 
     string Rows(bool onlyWhole)
     {
@@ -71,7 +71,7 @@ sealed class ShardQueries(ScoreShard shard, string path, IReadOnlyDictionary<str
         if (shard.Range.FirstRow > 0 || shard.Range.Rows < rowsOfFile)
             conditions.Add($"{RowNumber} >= {shard.Range.FirstRow} AND {RowNumber} < {shard.Range.FirstRow + shard.Range.Rows}");
         if (onlyWhole && HasMalformed)
-            conditions.Add($"{FileConverter.MalformedColumn} IS NULL");
+            conditions.Add($"{TabularInput.MalformedColumn} IS NULL");
         var where = conditions.Count > 0 ? $" WHERE {string.Join(" AND ", conditions)}" : "";
         return $"read_parquet({DuckDbSql.PathLiteral(path)}, hive_partitioning=false){where}";
     }
