@@ -1,5 +1,6 @@
 using Api;
 using Consumers.WorkLedger;
+using Interop.OnnxRuntime;
 using MassTransit;
 using Messaging;
 using Messaging.Postgres;
@@ -28,7 +29,11 @@ static class Platform
         GpuWorker.Inference.InferenceRegistration.AddInference(builder.Services);
         GpuWorker.BatchInference.PipelineRegistration.AddBatchInference(builder.Services);
         builder.AddApi();
+        builder.Services.AddSingleton(services => OnnxRuntimeVersion(services.GetRequiredService<OnnxEnvironment>()));
     }
+
+    // The library is loaded when its environment is made, and knows its version then.
+    static PartVersion OnnxRuntimeVersion(OnnxEnvironment _) => new("ONNX Runtime", $"{OnnxLibrary.Version}");
 
     /// <summary>Tables first: everything else, from recovery to the first request, needs them.</summary>
     public static async Task StartPlatformAsync(this WebApplication app)

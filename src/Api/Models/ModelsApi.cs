@@ -77,7 +77,7 @@ public sealed record ModelSummary(string Name, string? Description, string Lates
     {
         var all = versions.OrderByDescending(m => m.RegisteredAt).ThenBy(m => m.Version).ToList();
         var latest = all[0];
-        return new ModelSummary(latest.Name, latest.Description, latest.Version, all.Count, latest.RowsPerSecond, latest.RegisteredAt);
+        return new ModelSummary(latest.Name, latest.Description, latest.Version, all.Count, Math.Round(latest.RowsPerSecond, 1), latest.RegisteredAt);
     }
 }
 
@@ -90,7 +90,7 @@ public sealed record ModelVersionView(
     string Name, string Version, string? Description, long Bytes, double RowsPerSecond, DateTimeOffset RegisteredAt, ModelSignature Signature)
 {
     internal static ModelVersionView Of(RegisteredModel model) =>
-        new(model.Name, model.Version, model.Description, model.Bytes, model.RowsPerSecond, model.RegisteredAt, model.ReadSignature());
+        new(model.Name, model.Version, model.Description, model.Bytes, Math.Round(model.RowsPerSecond, 1), model.RegisteredAt, model.ReadSignature());
 
     internal static string PathOf(RegisteredModel model) => $"/api/v1/models/{model.Name}/versions/{model.Version}";
 }

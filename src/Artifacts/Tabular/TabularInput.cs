@@ -63,10 +63,13 @@ public sealed record TabularInput(string Format, IReadOnlyList<PinnedFile> Files
     /// <summary>Opens each of the files; they must have the columns of <paramref name="expected"/>, or of the first.</summary>
     public static IReadOnlyList<TabularFile> Describe(
         IReadOnlyList<PinnedFile> files, string format, IReadOnlyList<TabularColumn>? expected = null,
-        string field = "input.uri", CancellationToken cancellationToken = default)
+        string field = "input.uri", CancellationToken cancellationToken = default) =>
+        ReaderDatabases.Use(connection => Describe(connection, files, format, expected, field, cancellationToken));
+
+    static IReadOnlyList<TabularFile> Describe(
+        DuckDbConnection connection, IReadOnlyList<PinnedFile> files, string format, IReadOnlyList<TabularColumn>? expected,
+        string field, CancellationToken cancellationToken)
     {
-        using var database = DuckDbDatabase.Open(new DuckDbSettings { MemoryLimit = "256MB" });
-        using var connection = database.Connect();
         var opened = new List<TabularFile>(files.Count);
         foreach (var file in files)
         {
