@@ -46,7 +46,7 @@ sealed class LedgerHost : IAsyncDisposable
         builder.Services.AddSingleton<Facts>();
         builder.Services.AddOptions<WorkLedgerOptions>().BindConfiguration(WorkLedgerOptions.Section);
         builder.Services.AddSingleton<LedgerSignal>().AddSingleton(TimeProvider.System).AddSingleton(BatchWork.WorkKind);
-        builder.Services.AddScoped<UnitCommit>().AddScoped<UnitFailures>().AddScoped<PlanLedger>().AddScoped<LedgerRecovery>();
+        builder.Services.AddScoped<UnitCommit>().AddScoped<UnitFailures>().AddScoped<UnitLeases>().AddScoped<PlanLedger>().AddScoped<LedgerRecovery>();
         builder.Services.AddSingleton<Dispatcher>().AddSingleton<Reaper>();
         builder.AddMessaging(bus =>
         {
@@ -96,9 +96,8 @@ sealed class LedgerHost : IAsyncDisposable
     public Task<(string Found, int Epoch)?> StopAsync(Guid job) => InScopeAsync((db, _, token, _) =>
         db.EndWorkAsync(job, WorkJobState.Stopped, new Failure("cancelled", "test"), token));
 
-    public Task HeartbeatAsync(Guid job, int shard, int attempt) =>
-        InScopeAsync((db, _, token) => db.Database.ExecuteSqlAsync(
-            $"UPDATE sagas.work_units SET state = 2, lease_until = clock_timestamp() + interval '30 s' WHERE job_id = {job} AND unit = {shard} AND attempt = {attempt}", token));
+    public Task HeartbeatAsync(Guid job, int shard, int attempt) => InScopeAsync((_, _, token, services) =>
+        services.GetRequiredService<UnitLeases>().ExtendAsync([new UnitHeartbeat(job, 0, shard, attempt, NewId.NextGuid(), "w", 0)], token));
 
     public Task ExpireLeasesAsync() =>
         InScopeAsync((db, _, token) => db.Database.ExecuteSqlAsync($"UPDATE sagas.work_units SET lease_until = clock_timestamp() - interval '1 s' WHERE state IN (1, 2)", token));
@@ -127,7 +126,7 @@ sealed class LedgerHost : IAsyncDisposable
         var job = await JobAsync(id);
         var units = await UnitsAsync(id);
         var open = units.Where(u => u.State is WorkUnitState.Pending or WorkUnitState.Dispatched or WorkUnitState.Running).Sum(u => u.Rows);
-        (job.Scored + job.Quarantined + job.Skipped + open).ShouldBe(job.InputRows);
+        (job.Scored + job.Quarantined + job.Skipped + open).ShouldBe(job.InputRows, $"{job.State} epoch {job.Epoch} scored {job.Scored} quarantined {job.Quarantined} skipped {job.Skipped}: {string.Join("; ", units.Select(u => $"{u.Unit} {u.State} {u.Rows} {u.Failures}"))}");
         job.Scored.ShouldBe(units.Sum(u => u.Scored));
         job.CommittedUnits.ShouldBe(units.Count(u => u.State == WorkUnitState.Committed));
         job.TotalUnits.ShouldBe(units.Count(u => u.State != WorkUnitState.Split));

@@ -9,13 +9,16 @@ namespace Consumers.Tests;
 [Trait("Category", "Server")]
 public sealed class LedgerTests(PostgresServer server) : IClassFixture<PostgresServer>
 {
-    static int Rounds(int normal, int soak) => Environment.GetEnvironmentVariable("SAGAS_SOAK") is { Length: > 0 } ? soak : normal;
+    [Fact]
+    public Task Says_once_that_all_shards_are_committed_when_sixteen_commit_the_last_ones_at_once() => CommitAtOnceAsync(40);
 
     [Fact]
-    public async Task Says_once_that_all_shards_are_committed_when_sixteen_commit_the_last_ones_at_once()
+    [Trait("Category", "Soak")]
+    public Task Says_once_that_all_shards_are_committed_in_a_thousand_rounds() => CommitAtOnceAsync(1000);
+
+    async Task CommitAtOnceAsync(int rounds)
     {
         await using var ledger = await LedgerHost.StartAsync(server);
-        var rounds = Rounds(40, 1000);
         for (var round = 0; round < rounds; round++)
         {
             var job = await ledger.PlanAsync(16);
@@ -30,10 +33,15 @@ public sealed class LedgerTests(PostgresServer server) : IClassFixture<PostgresS
     }
 
     [Fact]
-    public async Task Ends_in_one_state_when_cancel_races_with_the_last_shards()
+    public Task Ends_in_one_state_when_cancel_races_with_the_last_shards() => CancelAsync(40);
+
+    [Fact]
+    [Trait("Category", "Soak")]
+    public Task Ends_in_one_state_in_a_thousand_races_of_cancel_with_the_last_shards() => CancelAsync(1000);
+
+    async Task CancelAsync(int rounds)
     {
         await using var ledger = await LedgerHost.StartAsync(server);
-        var rounds = Rounds(40, 1000);
         var random = new Random(11);
         for (var round = 0; round < rounds; round++)
         {
@@ -247,13 +255,19 @@ public sealed class LedgerTests(PostgresServer server) : IClassFixture<PostgresS
     [Theory]
     [InlineData(1)]
     [InlineData(2)]
-    public async Task Accounts_for_every_row_whatever_happens_in_whatever_order(int seed)
+    public Task Accounts_for_every_row_whatever_happens_in_whatever_order(int seed) => HappenAsync(seed, 80);
+
+    [Fact]
+    [Trait("Category", "Soak")]
+    public Task Accounts_for_every_row_after_each_of_ten_thousand_events() => HappenAsync(3, 10_000);
+
+    async Task HappenAsync(int seed, int steps)
     {
         await using var ledger = await LedgerHost.StartAsync(server, new() { ["WorkLedger:CrashLimit"] = "3" });
         await ledger.AnnounceAsync(slots: 4);
         var random = new Random(seed);
         var job = await ledger.PlanAsync(shards: 6, rows: 8, maxErrorRate: 1);
-        for (var step = 0; step < Rounds(80, 2000); step++)
+        for (var step = 0; step < steps; step++)
         {
             await ledger.Dispatcher.DispatchAsync(default);
             var units = await ledger.UnitsAsync(job);

@@ -14,6 +14,7 @@ public static class WorkLedgerRegistration
         services.TryAddSingleton(TimeProvider.System);
         services.AddScoped<UnitCommit>();
         services.AddScoped<UnitFailures>();
+        services.AddScoped<UnitLeases>();
         services.AddSingleton<Dispatcher>();
         services.AddSingleton<Reaper>();
         services.AddHostedService(s => s.GetRequiredService<Dispatcher>());
