@@ -12,14 +12,13 @@ namespace ServiceDefaults;
 
 public static class Telemetry
 {
-    /// <summary>Every source and meter of the platform has a name that starts with this.</summary>
-    public const string Prefix = "Sagas.";
-
-    static readonly string[] Sources = [Prefix + "*", "MassTransit", "Npgsql", "Microsoft.AspNetCore", "System.Net.Http"];
+    // A source or meter of ours is named as the project it is in.
+    static readonly string[] Ours = ["Api*", "Consumers*", "GpuWorker*", "Messaging*", "Sagas*"];
+    static readonly string[] Sources = [.. Ours, "MassTransit", "Npgsql", "Microsoft.AspNetCore", "System.Net.Http"];
 
     static readonly string[] Meters =
     [
-        Prefix + "*", "MassTransit", "Npgsql", "System.Runtime", "System.Net.Http",
+        .. Ours, "MassTransit", "Npgsql", "System.Runtime", "System.Net.Http",
         "Microsoft.AspNetCore.Hosting", "Microsoft.AspNetCore.Server.Kestrel",
     ];
 

@@ -13,7 +13,9 @@ namespace Standalone;
 /// </summary>
 public sealed partial class EmbeddedPostgres : IAsyncDisposable
 {
-    const string Superuser = "sagas";
+    // No schema may be called as the role is: "$user" comes first on the search path.
+    const string Superuser = "postgres";
+    const string Database = "sagas";
     const int LogBytesKept = 8 << 20;
 
     readonly EmbeddedPostgresOptions _options;
@@ -43,7 +45,7 @@ public sealed partial class EmbeddedPostgres : IAsyncDisposable
     public bool Adopted { get; private set; }
 
     /// <summary>Holds the password: not for logs.</summary>
-    public string ConnectionString => ConnectTo(Superuser);
+    public string ConnectionString => ConnectTo(Database);
 
     string PasswordFile => Path.Combine(_options.DataFolder, "postgres-password");
 
@@ -280,10 +282,10 @@ public sealed partial class EmbeddedPostgres : IAsyncDisposable
     {
         await using var connection = new NpgsqlConnection(ConnectTo("postgres") + ";Pooling=false");
         await connection.OpenAsync(cancellationToken);
-        await using var exists = new NpgsqlCommand("SELECT 1 FROM pg_database WHERE datname = $1", connection) { Parameters = { new() { Value = Superuser } } };
+        await using var exists = new NpgsqlCommand("SELECT 1 FROM pg_database WHERE datname = $1", connection) { Parameters = { new() { Value = Database } } };
         if (await exists.ExecuteScalarAsync(cancellationToken) is not null)
             return;
-        await using var create = new NpgsqlCommand($"CREATE DATABASE {Superuser}", connection);
+        await using var create = new NpgsqlCommand($"CREATE DATABASE {Database}", connection);
         await create.ExecuteNonQueryAsync(cancellationToken);
     }
 
@@ -301,6 +303,8 @@ public sealed partial class EmbeddedPostgres : IAsyncDisposable
         Database = database,
         SslMode = SslMode.Disable,
         GssEncryptionMode = GssEncryptionMode.Disable,
+        MaxAutoPrepare = 100,
+        AutoPrepareMinUsages = 2,
     }.ConnectionString;
 
     (int ProcessId, int Port)? ReadPidFile()

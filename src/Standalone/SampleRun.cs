@@ -14,6 +14,7 @@ sealed class SampleRun(Uri address, TextWriter screen, bool isTerminal) : IDispo
     static readonly TimeSpan RegistrationLimit = TimeSpan.FromMinutes(2);
 
     readonly HttpClient _http = new() { BaseAddress = address, Timeout = Timeout.InfiniteTimeSpan };
+    string _drawn = "";
 
     /// <returns>Whether the job completed.</returns>
     public async Task<bool> RunAsync(CancellationToken cancellationToken)
@@ -80,11 +81,12 @@ sealed class SampleRun(Uri address, TextWriter screen, bool isTerminal) : IDispo
         var eta = progress.EtaSeconds is { } seconds ? $"ETA {seconds:N0} s" : "ETA -";
         var line = $"{progress.Percent,5:N1} %  {progress.RowsDone:N0} of {progress.RowsTotal:N0} rows  {speed}  "
             + $"{progress.ShardsDone:N0} of {progress.ShardsTotal:N0} shards  {eta}  {progress.Status}";
-        // The second half erases what a longer line left.
+        // The last code erases what a longer line left.
         if (isTerminal)
             screen.Write($"\r{line}\e[K");
-        else
+        else if (line != _drawn)
             screen.WriteLine(line);
+        _drawn = line;
     }
 
     void ShowResult(Job job, string manifest)

@@ -22,7 +22,9 @@ static class StandaloneHost
         builder.Configuration.AddStandaloneSettings(data);
         builder.AddServiceDefaults();
         // Nothing but trouble may come between the sample's lines.
-        Action<ILoggingBuilder> quieten = asked.Sample ? logging => logging.AddFilter<ConsoleLoggerProvider>(null, LogLevel.Warning) : _ => { };
+        Action<ILoggingBuilder> quieten = asked.Sample
+            ? logging => logging.AddFilter<ConsoleLoggerProvider>(null, LogLevel.Warning).AddFilter<ConsoleLoggerProvider>("Microsoft.EntityFrameworkCore", LogLevel.Critical)
+            : _ => { };
         quieten(builder.Logging);
         builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, port));
 
