@@ -8,6 +8,7 @@ public static class MessagingSchema
     /// <summary>Creates what is missing. It can run any number of times.</summary>
     // visible_at: until then the row is somebody's (a lease) or waits (a schedule). Its default is the lease of a new row, by the clock
     // at the insert: a transaction may have begun long before. The interval is OutboxLease.Duration.
+    // The inbox gets its first days here, before anybody consumes; later ones are added while rows come in.
     // Bodies are compressed poorly and read once: EXTERNAL saves the attempt. Rows live for milliseconds, hence the vacuum settings.
     public const string Sql =
         """
@@ -42,6 +43,16 @@ public static class MessagingSchema
             PRIMARY KEY (day, message_id, consumer)
         ) PARTITION BY RANGE (day);
         CREATE TABLE IF NOT EXISTS messaging.inbox_default PARTITION OF messaging.inbox DEFAULT;
+        DO $$
+        DECLARE today date := (now() AT TIME ZONE 'utc')::date;
+        BEGIN
+            IF (SELECT count(*) FROM pg_inherits WHERE inhparent = 'messaging.inbox'::regclass) = 1 THEN
+                FOR day IN 0..7 LOOP
+                    EXECUTE format('CREATE TABLE messaging.inbox_%s PARTITION OF messaging.inbox FOR VALUES FROM (%L) TO (%L)',
+                        to_char(today + day, 'YYYYMMDD'), today + day, today + day + 1);
+                END LOOP;
+            END IF;
+        END $$;
 
         CREATE TABLE IF NOT EXISTS messaging.dead (
             id uuid NOT NULL PRIMARY KEY,

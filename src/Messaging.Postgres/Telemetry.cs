@@ -5,8 +5,8 @@ namespace Messaging.Postgres;
 
 public static class Telemetry
 {
-    public const string SourceName = "Messaging.Postgres";
-    public const string MeterName = "Messaging.Postgres";
+    public const string SourceName = "Sagas.Messaging";
+    public const string MeterName = "Sagas.Messaging";
 
     internal static readonly ActivitySource Source = new(SourceName);
     static readonly Meter Meter = new(MeterName);

@@ -1,5 +1,5 @@
 using System.Data.Common;
-using System.Net.Sockets;
+using Contracts;
 using MassTransit;
 
 namespace Messaging;
@@ -9,16 +9,17 @@ public static class TransientError
 {
     /// <summary>The same message may succeed in a moment: a deadlock, a lost connection, a full server.</summary>
     public static bool IsTransient(Exception exception) =>
-        IsOutage(exception) || Any(exception, static e => e is DbException { IsTransient: true } or ConcurrencyException);
+        IsOutage(exception)
+        || Any(exception, static e => e is DbException { IsTransient: true } or ConcurrencyException or TransientException or FailureException { IsTransient: true });
 
     /// <summary>The database or the broker is not there. It says nothing about the message, so no try is counted.</summary>
     public static bool IsOutage(Exception exception) => Any(exception, static e => e switch
     {
-        SocketException => true,
         ConnectionException or TransportUnavailableException => true,
         // 08: connection, 57P01 to 57P03: shut down, crashed or starting, 53300: too many connections.
         DbException { SqlState: { } state } => state.StartsWith("08", StringComparison.Ordinal) || state is "57P01" or "57P02" or "57P03" or "53300",
-        DbException { IsTransient: true, SqlState: null } => true,
+        // No answer at all. A timeout is counted all the same: it may be this message that takes too long.
+        DbException { IsTransient: true, SqlState: null, InnerException: not TimeoutException } => true,
         _ => false,
     });
 
@@ -35,3 +36,6 @@ public static class TransientError
         return false;
     }
 }
+
+/// <summary>Something got in the way of a message that has nothing to do with it.</summary>
+public sealed class TransientException(string message, Exception inner) : Exception(message, inner);

@@ -109,6 +109,31 @@ public sealed class InboxTests(PostgresServer server) : IClassFixture<PostgresSe
         await partitions.MaintainAsync(today.AddDays(8), default);
     }
 
+    [Fact]
+    public async Task A_day_that_gets_its_partition_while_a_message_of_it_arrives_loses_none()
+    {
+        await using var shop = await ShopHost.StartAsync(await server.CreateDatabaseAsync(), Packing);
+        var order = NewId.NextGuid();
+        var day = DateOnly.FromDateTime(TimeProvider.System.GetUtcNow().UtcDateTime.AddDays(20));
+        await using (var connection = await shop.DataSource.OpenConnectionAsync())
+        await using (var transaction = await connection.BeginTransactionAsync())
+        {
+            await using var attach = new Npgsql.NpgsqlCommand(
+                $"""
+                CREATE TABLE messaging.inbox_{day:yyyyMMdd} (LIKE messaging.inbox INCLUDING ALL);
+                ALTER TABLE messaging.inbox ATTACH PARTITION messaging.inbox_{day:yyyyMMdd} FOR VALUES FROM ('{day:yyyy-MM-dd}') TO ('{day.AddDays(1):yyyy-MM-dd}');
+                """, connection, transaction);
+            await attach.ExecuteNonQueryAsync();
+            await shop.Bus.Publish(new PackOrder(order), x => x.Headers.Set(InboxDay.Header, InboxDay.Format(day.ToDateTime(default))));
+            await Eventually.TrueAsync(async () => await shop.CountAsync("pg_locks WHERE NOT granted") > 0, "the inbox row to wait");
+            await transaction.CommitAsync();
+        }
+
+        await Eventually.TrueAsync(async () => await shop.EffectsAsync(order) == 1, "the message");
+        (await shop.CountAsync($"messaging.inbox_{day:yyyyMMdd}")).ShouldBe(1);
+        (await shop.CountAsync("messaging.dead")).ShouldBe(0);
+    }
+
     static Task<long> PartitionsAsync(ShopHost shop) => shop.CountAsync("pg_inherits WHERE inhparent = 'messaging.inbox'::regclass");
 
     [Fact]

@@ -125,6 +125,8 @@ public sealed class ShopHost : IAsyncDisposable
     /// <summary>Ends without the courtesies of a stopping host.</summary>
     public void Crash() => Gate.Close();
 
+    public Task StopAsync() => _host.StopAsync();
+
     public async ValueTask DisposeAsync()
     {
         await _host.StopAsync();

@@ -19,6 +19,14 @@ static class InboxTable
                 new NpgsqlParameter<Guid> { TypedValue = consumer },
             },
         };
-        return await command.ExecuteNonQueryAsync(cancellationToken) == 1;
+        try
+        {
+            return await command.ExecuteNonQueryAsync(cancellationToken) == 1;
+        }
+        catch (PostgresException exception) when (exception.SqlState == PostgresErrorCodes.CheckViolation)
+        {
+            // The row was on its way to the default partition when its day got one of its own.
+            throw new TransientException($"The inbox of {day} was just being made", exception);
+        }
     }
 }

@@ -1,0 +1,136 @@
+using System.Diagnostics;
+using MassTransit;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Support;
+
+namespace Messaging.Postgres.Tests;
+
+public sealed class HostTests(PostgresServer server) : IClassFixture<PostgresServer>
+{
+    [Fact]
+    public void A_transport_that_is_not_there_stops_the_host_with_its_name()
+    {
+        var builder = Host.CreateApplicationBuilder(new HostApplicationBuilderSettings { DisableDefaults = true });
+        builder.Configuration.AddInMemoryCollection([new("Messaging:Transport", "Pigeons")]);
+
+        Should.Throw<InvalidOperationException>(() => builder.AddMessaging(_ => { })).Message.ShouldBe(
+            "Messaging:Transport is 'Pigeons'; this build knows only 'InMemory'.");
+    }
+
+    [Fact]
+    public async Task A_consumer_that_a_stopping_host_holds_is_finished_and_its_message_sent_after_the_next_start()
+    {
+        var database = await server.CreateDatabaseAsync();
+        var door = new Door();
+        var order = NewId.NextGuid();
+        var shop = await ShopHost.StartAsync(
+            database, bus => bus.AddConsumer<WaitingConsumer, WaitingDefinition>(), services: s => s.AddSingleton(door));
+        await shop.Bus.Publish(new PackOrder(order));
+        await door.Entered.Task.WaitAsync(TimeSpan.FromSeconds(30));
+
+        var stopping = shop.StopAsync();
+        await Eventually.TrueAsync(() => !shop.Gate.IsOpen, "the bus to stop");
+        stopping.IsCompleted.ShouldBeFalse();
+        door.Opened.SetResult();
+        await stopping;
+        (await shop.CountAsync("messaging.outbox")).ShouldBe(1);
+        await shop.DisposeAsync();
+
+        await using var restarted = await ShopHost.StartAsync(database, bus => bus.AddConsumer<ReadyConsumer, ReadyDefinition>());
+        await Eventually.TrueAsync(async () => await restarted.EffectsAsync(order) == 2, "both effects");
+        await restarted.OutboxIsEmptyAsync();
+        restarted.Logs.At(LogLevel.Information).ShouldContain(l => l.StartsWith("Freed 1 unsent messages"));
+    }
+
+    [Fact]
+    public async Task One_trace_leads_from_a_request_to_the_last_consumer()
+    {
+        using var listener = new ActivityListener
+        {
+            ShouldListenTo = source => source.Name is Telemetry.SourceName or "MassTransit" or nameof(HostTests),
+            Sample = (ref ActivityCreationOptions<ActivityContext> _) => ActivitySamplingResult.AllData,
+        };
+        ActivitySource.AddActivityListener(listener);
+        using var source = new ActivitySource(nameof(HostTests));
+        await using var shop = await ShopHost.StartAsync(await server.CreateDatabaseAsync(), bus =>
+        {
+            bus.AddConsumer<PackingConsumer, PackingDefinition>();
+            bus.AddConsumer<TraceConsumer>().Endpoint(e => e.Name = "trace");
+        }, services: s => s.AddSingleton(new Door()));
+
+        string request;
+        using (var activity = source.StartActivity("request"))
+        {
+            request = activity!.TraceId.ToString();
+            await shop.PublishAsync(new SubmitOrder(NewId.NextGuid()));
+        }
+
+        (await shop.Services.GetRequiredService<Door>().Trace.Task.WaitAsync(TimeSpan.FromSeconds(30))).ShouldBe(request);
+    }
+
+    [Fact]
+    public async Task Outside_a_transaction_a_schedule_is_written_at_once()
+    {
+        await using var shop = await ShopHost.StartAsync(await server.CreateDatabaseAsync(), bus =>
+        {
+            bus.AddConsumer<SchedulingConsumer>().Endpoint(e => e.Name = "scheduling");
+            bus.AddConsumer<ReadyConsumer, ReadyDefinition>();
+        });
+        var order = NewId.NextGuid();
+
+        await shop.Bus.Publish(new PackOrder(order));
+
+        await Eventually.TrueAsync(async () => await shop.CountAsync("messaging.dead WHERE queue = 'scheduling'") == 1, "the consumer's failure");
+        await Eventually.TrueAsync(async () => await shop.EffectsAsync(order) == 1, "the message it had scheduled before");
+    }
+}
+
+public sealed class Door
+{
+    public TaskCompletionSource Entered { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    public TaskCompletionSource Opened { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    public TaskCompletionSource<string> Trace { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+}
+
+public sealed class WaitingConsumer(OrderContext db, Door door) : IConsumer<PackOrder>
+{
+    public async Task Consume(ConsumeContext<PackOrder> context)
+    {
+        db.Record(context.Message.OrderId, "waited");
+        door.Entered.TrySetResult();
+        await door.Opened.Task;
+        await context.Publish(new OrderReady(context.Message.OrderId));
+    }
+}
+
+public sealed class WaitingDefinition : ConsumerDefinition<WaitingConsumer>
+{
+    public WaitingDefinition() => EndpointName = "waiting";
+
+    protected override void ConfigureConsumer(
+        IReceiveEndpointConfigurator endpointConfigurator, IConsumerConfigurator<WaitingConsumer> consumerConfigurator, IRegistrationContext context) =>
+        endpointConfigurator.UsePostgresOutbox<OrderContext>(context);
+}
+
+public sealed class TraceConsumer(Door door) : IConsumer<OrderReady>
+{
+    public Task Consume(ConsumeContext<OrderReady> context)
+    {
+        door.Trace.TrySetResult(Activity.Current?.TraceId.ToString() ?? "none");
+        return Task.CompletedTask;
+    }
+}
+
+public sealed class SchedulingConsumer : IConsumer<PackOrder>
+{
+    public async Task Consume(ConsumeContext<PackOrder> context)
+    {
+        await context.SchedulePublish(TimeSpan.FromMilliseconds(200), new OrderReady(context.Message.OrderId));
+        throw new InvalidOperationException("afterwards");
+    }
+}

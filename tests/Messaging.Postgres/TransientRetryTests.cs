@@ -1,0 +1,55 @@
+using MassTransit;
+using MassTransit.Middleware;
+using Npgsql;
+
+namespace Messaging.Postgres.Tests;
+
+public sealed class TransientRetryTests
+{
+    static readonly Exception Deadlock = new PostgresException("deadlock detected", "ERROR", "ERROR", PostgresErrorCodes.DeadlockDetected);
+    static readonly Exception Starting = new PostgresException("the database system is starting up", "FATAL", "FATAL", PostgresErrorCodes.CannotConnectNow);
+
+    static async Task<Exception> RefusedAsync()
+    {
+        // A port that was free a moment ago.
+        var free = new System.Net.Sockets.TcpListener(System.Net.IPAddress.Loopback, 0);
+        free.Start();
+        var port = ((System.Net.IPEndPoint)free.LocalEndpoint).Port;
+        free.Stop();
+        await using var connection = new NpgsqlConnection($"Host=127.0.0.1;Port={port};Username=nobody");
+        return await Should.ThrowAsync<NpgsqlException>(connection.OpenAsync());
+    }
+
+    [Fact]
+    public async Task An_outage_is_told_from_a_message_that_fails()
+    {
+        var refused = await RefusedAsync();
+        foreach (var outage in new[] { refused, Starting, new InvalidOperationException("wrapped", refused), new AggregateException(Deadlock, Starting) })
+            TransientError.IsOutage(outage).ShouldBeTrue();
+        foreach (var own in new Exception[] { Deadlock, new NpgsqlException("slow", new TimeoutException()), new ConcurrencyException() })
+        {
+            TransientError.IsOutage(own).ShouldBeFalse();
+            TransientError.IsTransient(own).ShouldBeTrue();
+        }
+
+        TransientError.IsTransient(new PostgresException("", "", "", PostgresErrorCodes.UniqueViolation)).ShouldBeFalse();
+        TransientError.IsTransient(new InvalidOperationException()).ShouldBeFalse();
+    }
+
+    [Fact]
+    public void Tries_are_counted_for_the_messages_own_errors_only()
+    {
+        var context = new TransientRetryPolicy().CreatePolicyContext(new TestContext());
+        context.CanRetry(Starting, out var retry).ShouldBeTrue();
+        for (var i = 0; i < 100; i++)
+            retry.CanRetry(Starting, out retry).ShouldBeTrue();
+        for (var i = 0; i < TransientRetry.Tries; i++)
+            retry.CanRetry(Deadlock, out retry).ShouldBeTrue();
+        retry.CanRetry(Starting, out var afterAll).ShouldBeTrue();
+        afterAll.CanRetry(Deadlock, out _).ShouldBeFalse();
+        retry.CanRetry(Deadlock, out _).ShouldBeFalse();
+        context.CanRetry(new InvalidOperationException(), out _).ShouldBeFalse();
+    }
+
+    sealed class TestContext : BasePipeContext;
+}
