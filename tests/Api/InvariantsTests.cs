@@ -103,6 +103,24 @@ public sealed class InvariantsTests(ApiHost host) : IClassFixture<ApiHost>, IAsy
         await ShouldNameAsync("completedJobsWithoutManifest", 1, failed.ToString());
     }
 
+    [Fact]
+    public async Task Tell_how_old_the_oldest_unsent_message_is()
+    {
+        // Due, and leased for another hour: nobody sends it meanwhile.
+        var id = Guid.CreateVersion7();
+        await host.WithDbAsync(db => db.Database.ExecuteSqlAsync(
+            $"""
+            INSERT INTO messaging.outbox (id, message_id, destination, message_type, content_type, body, sent_at, visible_at)
+            VALUES ({id}, {id}, 'queue:nowhere', 'none', 'none', '', now() - interval '100 seconds', now() + interval '1 hour')
+            """));
+
+        var report = await ReadAsync();
+        await host.WithDbAsync(db => db.Database.ExecuteSqlAsync($"DELETE FROM messaging.outbox WHERE id = {id}"));
+
+        report.GetProperty("ok").GetBoolean().ShouldBeFalse();
+        report.GetProperty("dueOutboxAgeSeconds").GetInt64().ShouldBeInRange(100, 200);
+    }
+
     async Task ShouldNameAsync(string figure, long count, string offender)
     {
         var report = await ReadAsync();

@@ -1,8 +1,10 @@
 using System.Net;
 using System.Net.Http.Headers;
+using System.Net.Sockets;
 using System.Security.Cryptography;
 using System.Text;
 using Microsoft.EntityFrameworkCore;
+using Support;
 
 namespace Api.Tests;
 
@@ -141,6 +143,22 @@ public sealed class ModelsTests(ApiHost host)
     }
 
     [Fact]
+    public async Task Leaves_nothing_of_an_upload_that_breaks_off()
+    {
+        var before = await host.LeftoversAsync();
+        using (var caller = new TcpClient())
+        {
+            await caller.ConnectAsync(host.Client.BaseAddress!.Host, host.Client.BaseAddress.Port);
+            await caller.GetStream().WriteAsync(Encoding.ASCII.GetBytes(
+                "POST /api/v1/models?name=broken HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/octet-stream\r\nContent-Length: 100000\r\n\r\ngood, so far"));
+            await Eventually.TrueAsync(() => Incoming().Length > 0, "the file's beginning");
+        }
+
+        await Eventually.TrueAsync(() => Incoming().Length == 0, "the file's end");
+        (await host.LeftoversAsync()).ShouldBe(before);
+    }
+
+    [Fact]
     public async Task A_key_repeats_the_first_answer()
     {
         var first = await UploadAsync("with-key", "good with key", "model-key");
@@ -151,7 +169,7 @@ public sealed class ModelsTests(ApiHost host)
         await (await UploadAsync("with-key", "good with another file", "model-key")).ProblemAsync(422, "idempotency_key_reused");
     }
 
-    IEnumerable<string> Incoming() => Directory.EnumerateFiles(Path.Combine(host.Models, ".incoming"));
+    string[] Incoming() => Path.Combine(host.Models, ".incoming") is var folder && Directory.Exists(folder) ? Directory.GetFiles(folder) : [];
 
     Task<HttpResponseMessage> UploadAsync(string name, string text, string? key = null)
     {
