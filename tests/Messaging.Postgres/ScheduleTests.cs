@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using MassTransit;
 using Messaging.Postgres.Outbox;
 using Microsoft.EntityFrameworkCore;

@@ -3,7 +3,6 @@ using System.Diagnostics;
 using MassTransit;
 using MassTransit.Middleware;
 using Messaging.Postgres.Inbox;
-using Messaging.Postgres.Scheduling;
 using Microsoft.EntityFrameworkCore;
 using Npgsql;
 
