@@ -43,12 +43,18 @@ public sealed class ReferenceTests
     }
 
     [Fact]
-    public void Durable_messaging_knows_no_pipeline()
+    public void Messaging_knows_no_pipeline_and_no_ledger()
     {
-        string[] barred = [.. Ours.Except(["Messaging", "Messaging.Postgres"])];
+        // Of Contracts it may know what a failure is, and nothing that belongs to a pipeline.
+        string[] barred = [.. Ours.Except(["Messaging", "Messaging.Postgres", "Contracts"])];
+        string[] worlds = [.. Repository.Pipelines, "WorkLedger"];
         ReferenceRules.Barred(Projects, "Messaging.Postgres", barred).ShouldBeEmpty();
         foreach (var name in new[] { "Messaging", "Messaging.Postgres" })
-            Repository.Assembly(name).References.Intersect(barred).ShouldBeEmpty();
+        {
+            var assembly = Repository.Assembly(name);
+            assembly.References.Intersect(barred).ShouldBeEmpty();
+            assembly.Uses.Where(use => use.Used.Split('.').Intersect(worlds).Any()).ShouldBeEmpty();
+        }
     }
 
     [Theory]
