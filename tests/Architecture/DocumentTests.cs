@@ -32,6 +32,34 @@ public sealed partial class DocumentTests
         named.Where(name => !tests.Contains($" {name}(", StringComparison.Ordinal)).ShouldBeEmpty();
     }
 
+    [Fact]
+    public void The_diagram_of_batch_inference_has_the_transitions_of_its_machine()
+    {
+        var page = Repository.Text("docs/pipelines/batch-inference.md");
+        var diagram = page[page.IndexOf("```mermaid", StringComparison.Ordinal)..];
+        diagram = diagram[..diagram.IndexOf("```\n", StringComparison.Ordinal)];
+        var machine = Repository.Text("src/Sagas/BatchInference/BatchJobStateMachine.cs");
+
+        var drawn = Arrow().Matches(diagram).Select(m => (From: m.Groups[1].Value, To: m.Groups[2].Value)).Where(a => a.From != a.To && a.To != "[*]");
+        var written =
+            from block in StateBlock().Matches(machine)
+            from state in block.Groups[1].Value is "" ? ["[*]"] : block.Groups[1].Value.Split(", ")
+            from target in Transition().Matches(block.Groups[2].Value)
+            select (state, target.Groups[1].Value);
+
+        drawn.Distinct().Order().ShouldBe(written.Distinct().Order());
+    }
+
+    [GeneratedRegex(@"^\s*(\S+) --> (\S+?)(?::|$)", RegexOptions.Multiline)]
+    private static partial Regex Arrow();
+
+    // Up to the line that ends the block.
+    [GeneratedRegex(@"^        (?:Initially\(|During\(((?:\w+, )*\w+),)\r?\n(.*?)\);\r?$", RegexOptions.Multiline | RegexOptions.Singleline)]
+    private static partial Regex StateBlock();
+
+    [GeneratedRegex(@"\.TransitionTo\((\w+)\)")]
+    private static partial Regex Transition();
+
     [GeneratedRegex(@"\]\((?!https?:|#)([^)#]+)")]
     private static partial Regex Link();
 
