@@ -54,23 +54,25 @@ sources() {
   (cd "$root" && find Directory.Build.props Directory.Packages.props global.json "$@")
 }
 
-# build PROJECT FOLDER...: Release, when a file in the folders has come, gone or changed since the project's last build.
-build() {
-  project=$1; shift
-  stamp=$root/artifacts/$(basename "$project").built
-  files=$(sources "$@" \( -name bin -o -name obj \) -prune -o -type f -print | LC_ALL=C sort | cksum)
+# when_changed NAME "FOLDER..." COMMAND...: builds when a file in the folders has come, gone or changed since the last time.
+when_changed() {
+  name=$1 folders=$2; shift 2
+  stamp=$root/artifacts/$name.built
+  # shellcheck disable=SC2086 # a list of folders
+  files=$(sources $folders \( -name bin -o -name obj \) -prune -o -type f -print | LC_ALL=C sort | cksum)
   if [ "$files" = "$(cat "$stamp" 2>/dev/null)" ]; then
-    newer=$(sources "$@" \( -name bin -o -name obj \) -prune -o -type f -newer "$stamp" -print | head -n 1)
+    # shellcheck disable=SC2086
+    newer=$(sources $folders \( -name bin -o -name obj \) -prune -o -type f -newer "$stamp" -print | head -n 1)
     [ -n "$newer" ] || return 0
   fi
   case $(cd "$root" && dotnet --version 2>&1) in
     10.*) ;;
     *) refuse "This needs the .NET 10 SDK; $(command -v dotnet) has: $(dotnet --list-sdks | tr '\n' ' ')" ;;
   esac
-  say "Building $(basename "$project") (Release) ..."
+  say "Building $name (Release) ..."
   mkdir -p "$root/artifacts"
   # Dated before the build: what is saved while it runs is built next time.
   printf '%s\n' "$files" >"$stamp.new"
-  with_log "The build" dotnet build "$root/$project" -c Release -v quiet --nologo -nodeReuse:false
+  with_log "The build" "$@"
   mv "$stamp.new" "$stamp"
 }

@@ -5,7 +5,16 @@ set -eu
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 . "$root/eng/prepare.sh"
 
+# Compiled ahead of time, it starts twice as fast; a registry without that compiler is no reason not to start.
+publish() {
+  for ahead in true false; do
+    dotnet publish "$root/src/Standalone/Standalone.csproj" -c Release -r linux-x64 --no-self-contained -p:PublishReadyToRun=$ahead \
+      -o "$root/artifacts/standalone" -v quiet --nologo -nodeReuse:false && return 0
+  done
+  return 1
+}
+
 check_machine
 install_parts prod
-build src/Standalone/Standalone.csproj src samples
-exec dotnet "$root/src/Standalone/bin/Release/net10.0/Standalone.dll" --sample "$@"
+when_changed standalone src publish
+exec dotnet "$root/artifacts/standalone/Standalone.dll" --sample "$@"

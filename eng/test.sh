@@ -22,7 +22,7 @@ esac
 
 check_machine
 install_parts all
-build Sagas.sln Sagas.sln src tests samples
+when_changed solution "Sagas.sln src tests samples" dotnet build "$root/Sagas.sln" -c Release -v quiet --nologo -nodeReuse:false
 
 results=$(mktemp -d)
 trap 'rm -rf "$results"' EXIT

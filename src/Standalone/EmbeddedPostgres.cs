@@ -64,6 +64,11 @@ public sealed partial class EmbeddedPostgres : IAsyncDisposable
             await postgres.CreateDatabaseAsync(limit.Token);
             return postgres;
         }
+        catch (NpgsqlException e)
+        {
+            await postgres.StopAsync(CancellationToken.None);
+            throw new PostgresStartException($"PostgreSQL in {postgres._cluster} started, but does not let us in: {e.Message}", e);
+        }
         catch (OperationCanceledException e) when (!cancellationToken.IsCancellationRequested)
         {
             throw new PostgresStartException($"PostgreSQL did not start within {options.StartTimeout}. Its log: {postgres._serverLog}", e);
