@@ -83,7 +83,7 @@ public sealed class BatchJobStateMachine : MassTransitStateMachine<BatchJobState
             When(StepTimeout.Received)
                 .IfElse(c => c.Saga.Asks < waits.AskLimit,
                     again => again.RequestPublication().WaitAtMostAStep(this),
-                    enough => enough.RememberFailure(NoAnswer).AskToStopWork().Fail(this, waits).TransitionTo(Failed)),
+                    enough => enough.RememberFailure(NoAnswer).Fail(this, waits).TransitionTo(Failed)),
             When(Resumed).RequestPublication());
 
         During(Cancelling,
@@ -158,7 +158,7 @@ public sealed class BatchJobStateMachine : MassTransitStateMachine<BatchJobState
     static readonly Failure DeadlinePassed = new("deadline",
         "The job did not finish before its deadline. Submit it again with a longer deadlineSeconds or with more workers.");
 
-    static readonly Failure NoAnswer = new("no_answer",
+    public static Failure NoAnswer { get; } = new("no_answer",
         "A step of the job did not answer although it was asked again and again. See the dead letters of its endpoint.");
 }
 
