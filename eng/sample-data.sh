@@ -9,20 +9,20 @@ root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 number() { case $1 in '' | *[!0-9]* | 0*) return 1 ;; esac }
 usage="Usage: eng/sample-data.sh ROWS [FILES] [FOLDER] [SEED]"
 { [ $# -ge 1 ] && [ $# -le 4 ] && number "$1" && number "${2:-4}" && number "${4:-8}"; } || refuse "$usage"
-rows=$1 files=${2:-4} folder=${3:-$root/.data/inputs/transactions-$1} seed=${4:-8}
+row_count=$1 file_count=${2:-4} target=${3:-$root/.data/inputs/transactions-$1} seed=${4:-8}
 
 check_machine
 install_parts prod
 build samples/train/Train.csproj src samples
-dotnet "$root/samples/train/bin/Release/net10.0/Train.dll" generate "$rows" "$files" "$folder" "$seed"
+dotnet "$root/samples/train/bin/Release/net10.0/Train.dll" generate "$row_count" "$file_count" "$target" "$seed"
 
-folder=$(CDPATH='' cd -- "$folder" && pwd)
+target=$(CDPATH='' cd -- "$target" && pwd)
 cat <<EOF
 Score them on a running platform (the folder must lie in one of its allowed roots, as .data/inputs does):
 
   curl -sS http://127.0.0.1:8080/api/v1/batch-inference/jobs -H 'Content-Type: application/json' -d '{
     "model": "fraud-detection-model",
-    "input": { "uri": "file://$folder", "format": "parquet" },
+    "input": { "uri": "file://$target", "format": "parquet" },
     "keyColumns": ["id"]
   }'
 EOF
