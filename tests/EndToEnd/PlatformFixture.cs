@@ -6,21 +6,23 @@ namespace EndToEnd;
 public sealed class PlatformFixture : IAsyncLifetime
 {
     readonly TestFolder _folder = new();
-    StandaloneProcess? _process;
+    Platform? _platform;
 
-    public HttpClient Http => _process!.Http;
+    public HttpClient Http => Platform.Http;
+
+    public Platform Platform => _platform!;
 
     public TestFolder Folder => _folder;
 
     /// <summary>The sample models and tables of the clone.</summary>
     public static string Samples { get; } = FindSamples();
 
-    public async Task InitializeAsync() => _process = await StandaloneProcess.StartAsync(new StandaloneLaunch(_folder["data"]));
+    public async Task InitializeAsync() => _platform = await Platform.StartAsync(new StandaloneLaunch(_folder["data"]));
 
     public async Task DisposeAsync()
     {
-        if (_process is not null)
-            await _process.DisposeAsync();
+        if (_platform is not null)
+            await _platform.DisposeAsync();
         _folder.Dispose();
     }
 

@@ -16,5 +16,8 @@ public sealed record StandaloneLaunch(string DataFolder)
     /// <summary>A command to put in front, which must exec: <c>setpriv</c>.</summary>
     public IReadOnlyList<string> Launcher { get; init; } = [];
 
+    /// <summary>Arguments of <c>dotnet</c> itself: how a test brings parts of its own into the process.</summary>
+    public IReadOnlyList<string> Runtime { get; init; } = [];
+
     public TimeSpan ReadyWithin { get; init; } = TimeSpan.FromSeconds(60);
 }

@@ -109,7 +109,7 @@ public sealed class StandaloneProcess : IAsyncDisposable
     {
         string[] command =
         [
-            .. launch.Launcher, Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet", Path.Combine(AppContext.BaseDirectory, "Standalone.dll"),
+            .. launch.Launcher, Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet", .. launch.Runtime, Path.Combine(AppContext.BaseDirectory, "Standalone.dll"),
             "--data", launch.DataFolder, "--port", $"{launch.Port}", .. launch.Arguments,
         ];
         var start = new ProcessStartInfo(command[0], command[1..])
