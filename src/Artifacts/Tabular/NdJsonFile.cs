@@ -11,10 +11,7 @@ public static class NdJsonFile
     public static string ReadSql(string path) =>
         $"read_ndjson_objects({DuckDbSql.PathLiteral(path)}, ignore_errors=true, hive_partitioning=false)";
 
-    /// <summary>The value of one field as text; NULL where it is missing or null.</summary>
-    public static string FieldSql(string name) => $"json_extract_string(json, {DuckDbSql.Literal(Pointer(name))})";
-
-    /// <summary>A list of the values of all these fields, each as text; the line is parsed once for all.</summary>
+    /// <summary>A list of the values of all these fields, each as text, NULL where it is missing or null; the line is parsed once for all.</summary>
     public static string FieldsSql(IReadOnlyList<string> names) => names.Count == 0
         ? "CAST([] AS VARCHAR[])"
         : $"json_extract_string(json, [{string.Join(", ", names.Select(n => DuckDbSql.Literal(Pointer(n))))}])";
@@ -54,8 +51,9 @@ public static class NdJsonFile
             string[] names = [.. keys.Rows().Select(r => (string)r[0]!).Where(n => !n.Contains('\0'))];
             if (names.Length == 0)
                 throw CsvFile.Malformed(file, field, 0, "no line of its first part is a JSON object with fields");
-            var fields = string.Join(", ", names.Select(n => $"{FieldSql(n)} AS {DuckDbSql.Identifier(n)}"));
-            var types = TextSample.Types(connection, $"SELECT {fields} FROM ({sample})", names, cancellationToken);
+            var fields = string.Join(", ", names.Select((n, i) => $"v[{i + 1}] AS {DuckDbSql.Identifier(n)}"));
+            // All fields in one call: each call parses the lines into memory of its own, and a wide table has many fields.
+            var types = TextSample.Types(connection, $"SELECT {fields} FROM (SELECT {FieldsSql(names)} AS v FROM ({sample}))", names, cancellationToken);
             return new TabularFile(file, [.. names.Zip(types, (name, type) => new TabularColumn(name, type))], []);
         }
         catch (DuckDbException e)

@@ -19,6 +19,7 @@ public static class PipelineRegistration
         services.AddScoped<PlanLedger>();
         if (alone)
             services.AddHostedService<BatchRecovery>();
+        services.AddHostedService<LostJobs>();
         return services;
     }
 

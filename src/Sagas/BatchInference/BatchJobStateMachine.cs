@@ -44,7 +44,7 @@ public sealed class BatchJobStateMachine : MassTransitStateMachine<BatchJobState
         During(Queued,
             When(Admitted).StopQueueDeadline(this).StartDeadline(this).RequestPlan(0).WaitAtMostAStep(this).TransitionTo(Planning),
             When(StepTimeout.Received).AskForAdmission().WaitAtMostAStep(this),
-            When(Resumed).AskForAdmission(),
+            When(Resumed).AskForAdmission().WaitAtMostAStep(this),
             When(QueueTimeout.Received).RememberFailure(QueueDeadlinePassed).AskToStopWork().WaitAtMostAStep(this).TransitionTo(Cancelling));
 
         During(Planning,
@@ -54,13 +54,13 @@ public sealed class BatchJobStateMachine : MassTransitStateMachine<BatchJobState
             When(PlanFailed).RememberFailure().Fail(this, waits).TransitionTo(Failed),
             When(WorkFailed).RememberFailure().Fail(this, waits).TransitionTo(Failed),
             When(StepTimeout.Received).RequestPlanAgain().CheckWork().WaitAtMostAStep(this),
-            When(Resumed).RequestPlanAgain().CheckWork());
+            When(Resumed).RequestPlanAgain().CheckWork().WaitAtMostAStep(this));
 
         During(Scoring,
             When(ShardsCommitted).RememberCounts().RequestPublication().WaitAtMostAStep(this).TransitionTo(Publishing),
             When(WorkFailed).RememberFailure().Fail(this, waits).TransitionTo(Failed),
             When(StepTimeout.Received).CheckWork().WaitAtMostAStep(this),
-            When(Resumed).CheckWork());
+            When(Resumed).CheckWork().WaitAtMostAStep(this));
 
         During(Planning, Scoring,
             When(Deadline.Received).RememberFailure(DeadlinePassed).AskToStopWork().WaitAtMostAStep(this).TransitionTo(Cancelling));
@@ -84,7 +84,7 @@ public sealed class BatchJobStateMachine : MassTransitStateMachine<BatchJobState
                 .IfElse(c => c.Saga.Asks < waits.AskLimit,
                     again => again.RequestPublication().WaitAtMostAStep(this),
                     enough => enough.RememberFailure(NoAnswer).Fail(this, waits).TransitionTo(Failed)),
-            When(Resumed).RequestPublication());
+            When(Resumed).RequestPublication().WaitAtMostAStep(this));
 
         During(Cancelling,
             When(WorkStopped).RememberWhyStopped()
@@ -98,7 +98,7 @@ public sealed class BatchJobStateMachine : MassTransitStateMachine<BatchJobState
                 .IfElse(c => c.Saga.Asks < waits.AskLimit,
                     again => again.AskToStopWork().WaitAtMostAStep(this),
                     enough => enough.RememberFailure(NoAnswer).Fail(this, waits).TransitionTo(Failed)),
-            When(Resumed).AskToStopWork());
+            When(Resumed).AskToStopWork().WaitAtMostAStep(this));
 
         // Late, repeated or reordered: each was true once, none changes anything now.
         During(Queued,
