@@ -4,6 +4,7 @@ namespace Api.Tests;
 
 /// <summary>Each is refused with its code and field, and leaves no row, message or file behind.</summary>
 [Collection(nameof(ApiHost))]
+[Trait("Category", "Server")]
 public sealed class BadInputTests(ApiHost host)
 {
     [Fact]

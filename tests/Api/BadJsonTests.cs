@@ -4,6 +4,7 @@ using System.Text;
 namespace Api.Tests;
 
 [Collection(nameof(ApiHost))]
+[Trait("Category", "Server")]
 public sealed class BadJsonTests(ApiHost host)
 {
     [Theory]

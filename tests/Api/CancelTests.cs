@@ -6,6 +6,7 @@ using Support;
 namespace Api.Tests;
 
 [Collection(nameof(ApiHost))]
+[Trait("Category", "Server")]
 public sealed class CancelTests(ApiHost host)
 {
     [Theory]

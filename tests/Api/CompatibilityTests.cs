@@ -6,6 +6,7 @@ using Microsoft.EntityFrameworkCore;
 namespace Api.Tests;
 
 [Collection(nameof(ApiHost))]
+[Trait("Category", "Server")]
 public sealed class CompatibilityTests(ApiHost host)
 {
     [Fact]

@@ -4,6 +4,7 @@ using Npgsql;
 namespace Api.Tests;
 
 [Collection(nameof(ApiHost))]
+[Trait("Category", "Server")]
 public sealed class DescriptionTests(ApiHost host)
 {
     [Fact]

@@ -10,6 +10,7 @@ using Support;
 namespace Api.Tests;
 
 [Collection(nameof(ApiHost))]
+[Trait("Category", "Server")]
 public sealed class EventsTests(ApiHost host)
 {
     static readonly TimeSpan Limit = TimeSpan.FromSeconds(20);

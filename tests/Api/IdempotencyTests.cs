@@ -5,6 +5,7 @@ using Support;
 namespace Api.Tests;
 
 [Collection(nameof(ApiHost))]
+[Trait("Category", "Server")]
 public sealed class IdempotencyTests(ApiHost host)
 {
     readonly object _body = new { model = "risk", input = new { uri = ApiHost.Uri(host.Inputs, "rows.parquet") } };

@@ -8,6 +8,7 @@ using Sagas.WorkLedger;
 namespace Api.Tests;
 
 /// <summary>On a host of its own: the other tests make jobs that could not be.</summary>
+[Trait("Category", "Server")]
 public sealed class InvariantsTests(ApiHost host) : IClassFixture<ApiHost>, IAsyncLifetime
 {
     public Task InitializeAsync() => host.WithDbAsync(async db => await db.WorkJobs.ExecuteDeleteAsync() + await db.BatchJobs.ExecuteDeleteAsync());

@@ -9,6 +9,7 @@ using Support;
 namespace Api.Tests;
 
 [Collection(nameof(ApiHost))]
+[Trait("Category", "Server")]
 public sealed class ModelsTests(ApiHost host)
 {
     [Fact]

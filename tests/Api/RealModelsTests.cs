@@ -33,6 +33,7 @@ public sealed class RealWorkerHost : ApiHost
     }
 }
 
+[Trait("Category", "Server")]
 public sealed class RealModelsTests(RealWorkerHost host) : IClassFixture<RealWorkerHost>
 {
     [Fact]

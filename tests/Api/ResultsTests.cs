@@ -1,6 +1,7 @@
 namespace Api.Tests;
 
 [Collection(nameof(ApiHost))]
+[Trait("Category", "Server")]
 public sealed class ResultsTests(ApiHost host)
 {
     [Fact]

@@ -7,6 +7,7 @@ using Support;
 namespace Api.Tests;
 
 [Collection(nameof(ApiHost))]
+[Trait("Category", "Server")]
 public sealed class SubmitTests(ApiHost host)
 {
     readonly object _input = new { uri = ApiHost.Uri(host.Inputs, "rows.parquet") };

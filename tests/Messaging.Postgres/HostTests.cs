@@ -8,6 +8,7 @@ using Support;
 
 namespace Messaging.Postgres.Tests;
 
+[Trait("Category", "Server")]
 public sealed class HostTests(PostgresServer server) : IClassFixture<PostgresServer>
 {
     [Fact]

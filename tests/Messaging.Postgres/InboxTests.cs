@@ -7,6 +7,7 @@ using Support;
 
 namespace Messaging.Postgres.Tests;
 
+[Trait("Category", "Server")]
 public sealed class InboxTests(PostgresServer server) : IClassFixture<PostgresServer>
 {
     const string CopyRows = "INSERT INTO messaging.outbox SELECT (json_populate_record(o, json_build_object('id', gen_random_uuid()))).* FROM messaging.outbox o";
@@ -201,6 +202,7 @@ public sealed class InboxTests(PostgresServer server) : IClassFixture<PostgresSe
     }
 }
 
+[Trait("Category", "Server")]
 public sealed class BatchRetryTests(PostgresServer server) : IClassFixture<PostgresServer>
 {
     [Fact]

@@ -6,6 +6,7 @@ using Support;
 
 namespace Messaging.Postgres.Tests;
 
+[Trait("Category", "Server")]
 public sealed class OutboxTests(PostgresServer server) : IClassFixture<PostgresServer>
 {
     static readonly Action<IBusRegistrationConfigurator> Packing = bus => bus.AddConsumer<PackingConsumer, PackingDefinition>();

@@ -7,6 +7,7 @@ using Support;
 
 namespace Messaging.Postgres.Tests;
 
+[Trait("Category", "Server")]
 public sealed class ScheduleTests(PostgresServer server) : IClassFixture<PostgresServer>
 {
     static readonly TimeSpan Long = TimeSpan.FromHours(1);

@@ -10,6 +10,7 @@ using Support;
 
 namespace Messaging.Postgres.Tests;
 
+[Trait("Category", "Server")]
 public sealed class SweeperTests(PostgresServer server) : IClassFixture<PostgresServer>
 {
     const string Unsendable =

@@ -33,6 +33,7 @@ public sealed class ModelCache(OnnxEnvironment environment, ArtifactStore artifa
         var entry = Enter(model);
         try
         {
+            cancellationToken.ThrowIfCancellationRequested();
             return new ModelLease(this, entry, await entry.Load.WaitAsync(cancellationToken));
         }
         catch
