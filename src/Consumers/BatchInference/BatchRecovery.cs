@@ -40,6 +40,16 @@ public sealed partial class BatchRecovery(IServiceScopeFactory scopes, NpgsqlDat
         foreach (var job in waiting)
             await outbox.Publish(new ResumeBatchJob(job), cancellationToken);
 
+        // A clean-up order may have died with the bus; doing it twice is harmless.
+        var ended = await db.Database.SqlQuery<Guid>(
+            $"""
+            SELECT correlation_id AS "Value" FROM sagas.batch_jobs
+            WHERE current_state IN ('Completed', 'CompletedWithErrors', 'Failed', 'Cancelled') AND ended_at > clock_timestamp() - interval '1 day'
+            ORDER BY ended_at DESC LIMIT 1000
+            """).ToListAsync(cancellationToken);
+        foreach (var job in ended)
+            await outbox.Publish(new CleanUpWork(job), cancellationToken);
+
         await db.SaveChangesAsync(cancellationToken);
         if (units + unheard.Count + waiting.Count > 0)
             LogResumed(waiting.Count + unheard.Count, units);
