@@ -87,6 +87,19 @@ public sealed class StandaloneProcessTests : IDisposable
     }
 
     [Fact]
+    public async Task Once_scores_the_sample_shows_its_first_rows_and_ends_with_0()
+    {
+        var (exitCode, output) = await StandaloneProcess.RunAsync(new StandaloneLaunch(_folder.Path) { Arguments = ["--once"] });
+
+        exitCode.ShouldBe(0, output);
+        output.ShouldContain("100.0 %  30,000 of 30,000 rows");
+        output.ShouldContain("30,000 rows scored, 0 quarantined");
+        output.ShouldContain("probability_default");
+        Directory.GetFiles(_folder["results"], "_manifest.json", SearchOption.AllDirectories).ShouldHaveSingleItem();
+        PostgresProcess.Find(_folder.Path).ShouldBeNull();
+    }
+
+    [Fact]
     public async Task The_password_is_in_no_output()
     {
         await using var standalone = await StandaloneProcess.StartAsync(new StandaloneLaunch(_folder.Path) { Profile = "Development" });
