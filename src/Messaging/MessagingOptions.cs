@@ -11,7 +11,7 @@ public sealed class MessagingOptions
     [Required]
     public string Transport { get; init; } = "InMemory";
 
-    /// <summary>Seconds a stopping host gives its consumers to finish what they hold. 1 to 600. Default: 30.</summary>
+    /// <summary>Seconds a stopping host gives its consumers to finish what they hold before it cancels them. 1 to 600. Default: 10.</summary>
     [Range(1, 600)]
-    public int StopTimeoutSeconds { get; init; } = 30;
+    public int StopTimeoutSeconds { get; init; } = 10;
 }

@@ -29,8 +29,9 @@ public static class MessagingRegistration
         services.AddOptions<MassTransitHostOptions>().Configure(host =>
         {
             host.WaitUntilStarted = false;
-            host.StopTimeout = TimeSpan.FromSeconds(options.StopTimeoutSeconds);
             host.ConsumerStopTimeout = TimeSpan.FromSeconds(options.StopTimeoutSeconds);
+            // Some seconds more, for consumers to notice that they are cancelled.
+            host.StopTimeout = TimeSpan.FromSeconds(options.StopTimeoutSeconds + 5);
         });
 
         services.TryAddSingleton(TimeProvider.System);
@@ -76,8 +77,8 @@ public static class MessagingRegistration
         var office = ActivatorUtilities.CreateInstance<DeadLetterOffice>(context, name);
         endpoint.ConfigureError(pipe =>
         {
-            pipe.UseFilter(new GenerateFaultFilter());
             pipe.UseFilter<ExceptionReceiveContext>(office);
+            pipe.UseFilter(new GenerateFaultFilter());
         });
         endpoint.ConfigureDeadLetter(pipe => pipe.UseFilter<ReceiveContext>(office));
     }

@@ -47,6 +47,27 @@ public sealed class HostTests(PostgresServer server) : IClassFixture<PostgresSer
     }
 
     [Fact]
+    public async Task A_consumer_that_outlasts_a_stopping_hosts_patience_makes_no_dead_letter()
+    {
+        var door = new Door();
+        var order = NewId.NextGuid();
+        await using var shop = await ShopHost.StartAsync(
+            await server.CreateDatabaseAsync(), bus => bus.AddConsumer<WaitingConsumer, WaitingDefinition>(), services: s =>
+            {
+                s.AddSingleton(door);
+                s.PostConfigure<MassTransitHostOptions>(o => o.ConsumerStopTimeout = TimeSpan.FromMilliseconds(200));
+            });
+        await shop.Bus.Publish(new PackOrder(order));
+        await door.Entered.Task.WaitAsync(TimeSpan.FromSeconds(30));
+
+        await shop.StopAsync();
+
+        (await shop.EffectsAsync(order)).ShouldBe(0);
+        (await shop.CountAsync("messaging.outbox") + await shop.CountAsync("messaging.dead")).ShouldBe(0);
+        shop.Logs.At(LogLevel.Error).ShouldNotContain(l => l.Contains("kept as a dead letter"));
+    }
+
+    [Fact]
     public async Task One_trace_leads_from_a_request_to_the_last_consumer()
     {
         using var listener = new ActivityListener
@@ -104,7 +125,7 @@ public sealed class WaitingConsumer(OrderContext db, Door door) : IConsumer<Pack
     {
         db.Record(context.Message.OrderId, "waited");
         door.Entered.TrySetResult();
-        await door.Opened.Task;
+        await door.Opened.Task.WaitAsync(context.CancellationToken);
         await context.Publish(new OrderReady(context.Message.OrderId));
     }
 }

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Runtime.ExceptionServices;
 using MassTransit;
 using Microsoft.Extensions.Logging;
 
@@ -10,6 +11,10 @@ sealed partial class DeadLetterOffice(string endpoint, TimeProvider clock, ILogg
 {
     public async Task Send(ExceptionReceiveContext context, IPipe<ExceptionReceiveContext> next)
     {
+        // The host stops and its patience is over. That is no fault of the message: the broker gives it to another.
+        if (context.CancellationToken.IsCancellationRequested && context.Exception is OperationCanceledException)
+            ExceptionDispatchInfo.Throw(context.Exception);
+
         LogFailed(endpoint, context.Exception);
         await Keep(context, "error", context.Exception);
         await next.Send(context);
