@@ -7,7 +7,7 @@ static class BatchBenchmark
 {
     internal static async Task RunAsync(BenchmarkOptions options)
     {
-        var inputs = options.Rows.ToDictionary(rows => rows, rows => Transactions.Folder(options, rows));
+        var inputs = options.Rows.ToDictionary(rows => rows, rows => GeneratedInput.Folder(options, rows));
         using var raw = OpenRaw();
         await using var platform = await Platform.StartAsync(options);
 
@@ -43,7 +43,7 @@ static class BatchBenchmark
         using var raw = OpenRaw();
         foreach (var rows in options.Rows)
         {
-            var input = Transactions.Folder(options, rows);
+            var input = GeneratedInput.Folder(options, rows);
             for (var run = 0; run <= options.Runs; run++)
             {
                 var (seconds, cpu) = Raw(options, raw, input, rows);
@@ -53,7 +53,7 @@ static class BatchBenchmark
         }
     }
 
-    static RawScoring OpenRaw() => new(Path.Combine(FindSamples(), "models", Platform.Model, "model.onnx"), Transactions.Features);
+    static RawScoring OpenRaw() => new(Path.Combine(FindSamples(), "models", Platform.Model, "model.onnx"), GeneratedInput.Features);
 
     static (double Seconds, double Cpu) Raw(BenchmarkOptions options, RawScoring raw, string input, long rows)
     {

@@ -10,7 +10,7 @@ static class StartBenchmark
 
     internal static async Task RunAsync(BenchmarkOptions options)
     {
-        var input = Transactions.Folder(options, Rows, files: 1);
+        var input = GeneratedInput.Folder(options, Rows, files: 1);
         await using var platform = await Platform.StartAsync(options);
         await using var database = await platform.ConnectAsync();
         var (starts, ends) = (new List<double>(), new List<double>());

@@ -10,7 +10,7 @@ static class WritesBenchmark
 
     internal static async Task RunAsync(BenchmarkOptions options)
     {
-        var inputs = options.Shards.ToDictionary(s => s, s => Transactions.Folder(options, (long)s * RowsPerShard, files: 1));
+        var inputs = options.Shards.ToDictionary(s => s, s => GeneratedInput.Folder(options, (long)s * RowsPerShard, files: 1));
         await using var platform = await Platform.StartAsync(options);
         await using var database = await platform.ConnectAsync();
         await ExecuteAsync(database, Triggers());
