@@ -310,6 +310,8 @@ public sealed partial class EmbeddedPostgres : IAsyncDisposable
         GssEncryptionMode = GssEncryptionMode.Disable,
         MaxAutoPrepare = 100,
         AutoPrepareMinUsages = 2,
+        // Nobody here changes a session: there is nothing to reset.
+        NoResetOnClose = true,
     }.ConnectionString;
 
     (int ProcessId, int Port)? ReadPidFile()

@@ -56,7 +56,7 @@ public sealed partial class Reaper(
             $"""
             UPDATE sagas.work_units u SET lease_until = clock_timestamp() + {options.Value.DispatchLease}
             WHERE u.state = 1 AND u.lease_until < clock_timestamp()
-                AND EXISTS (SELECT 1 FROM messaging.outbox o WHERE o.message_id = u.dispatch_id)
+                AND EXISTS (SELECT 1 FROM messaging.outbox o WHERE o.group_key = u.job_id::text AND o.message_id = u.dispatch_id)
             """, cancellationToken);
 
         var jobIds = await db.WorkUnits
