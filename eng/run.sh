@@ -17,4 +17,8 @@ publish() {
 check_machine
 install_parts prod
 when_changed standalone src publish
-exec dotnet "$root/artifacts/standalone/Standalone.dll" --sample "$@"
+# Started in the background by a script, a process inherits that Ctrl-C's signal is ignored.
+heed=''
+env --default-signal=INT true 2>/dev/null && heed='env --default-signal=INT'
+# shellcheck disable=SC2086 # words
+exec $heed dotnet "$root/artifacts/standalone/Standalone.dll" --sample "$@"

@@ -26,7 +26,8 @@ public sealed class StandaloneProcessTests : IDisposable
     [Fact]
     public async Task Ctrl_C_ends_it_cleanly_too()
     {
-        await using var standalone = await StandaloneProcess.StartAsync(new StandaloneLaunch(_folder.Path));
+        // In a test run that is itself in the background, the signal would be ignored.
+        await using var standalone = await StandaloneProcess.StartAsync(new StandaloneLaunch(_folder.Path) { Launcher = ["env", "--default-signal=INT"] });
 
         (await standalone.StopAsync(Signals.Interrupt)).ShouldBe(0);
 

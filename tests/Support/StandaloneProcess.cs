@@ -7,6 +7,7 @@ namespace Support;
 public sealed class StandaloneProcess : IAsyncDisposable
 {
     const string Announcement = "Ready on ";
+    static readonly TimeSpan StopLimit = TimeSpan.FromSeconds(90);
 
     readonly Process _process;
     readonly StringBuilder _output = new();
@@ -91,8 +92,15 @@ public sealed class StandaloneProcess : IAsyncDisposable
     public async Task<int> StopAsync(int signal = Signals.Terminate, CancellationToken cancellationToken = default)
     {
         Signals.Send(ProcessId, signal);
-        await _process.WaitForExitAsync(cancellationToken);
-        return _process.ExitCode;
+        try
+        {
+            await _process.WaitForExitAsync(cancellationToken).WaitAsync(StopLimit, cancellationToken);
+            return _process.ExitCode;
+        }
+        catch (TimeoutException e)
+        {
+            throw new TimeoutException($"Standalone did not end within {StopLimit} of signal {signal}:\n{Output}", e);
+        }
     }
 
     /// <summary>Leaves nothing running, PostgreSQL included.</summary>
