@@ -22,7 +22,9 @@ public sealed class KillTests(PlatformFixture fixture, ITestOutputHelper output)
         using var folder = new Support.TestFolder();
         await using var platform = await Platform.StartAsync(new Support.StandaloneLaunch(folder["data"]) { Profile = "Development" });
 
-        await KillAsync(platform, Scenarios.TwoHundredShards(platform), kills: 10);
+        var job = await KillAsync(platform, Scenarios.TwoHundredShards(platform), kills: 10);
+
+        job.Progress.ShardsTotal.ShouldBe(200);
     }
 
     [Fact]
@@ -41,7 +43,7 @@ public sealed class KillTests(PlatformFixture fixture, ITestOutputHelper output)
         await fixture.Platform.ShouldKeepInvariantsAsync();
     }
 
-    async Task KillAsync(Platform platform, JobRequest request, int kills)
+    async Task<Job> KillAsync(Platform platform, JobRequest request, int kills)
     {
         var seed = int.TryParse(Environment.GetEnvironmentVariable("SAGAS_SEED"), out var chosen) ? chosen : Random.Shared.Next();
         output.WriteLine($"SAGAS_SEED={seed}");
@@ -70,6 +72,7 @@ public sealed class KillTests(PlatformFixture fixture, ITestOutputHelper output)
         killed.RescoredRows.ShouldBeLessThanOrEqualTo(kills * 2L * Slots * request.BatchSize!.Value);
         ReadManifest(killed).GetProperty("rows").GetProperty("rescored").GetInt64().ShouldBe(killed.RescoredRows);
         await platform.ShouldKeepInvariantsAsync();
+        return killed;
     }
 
     async Task KillAndStartAsync(Platform platform, Guid id, int kill, TimeSpan moment, bool andDatabase, bool watch)
