@@ -37,6 +37,8 @@ public static class MessagingRegistration
         services.TryAddSingleton(TimeProvider.System);
         services.AddMassTransit(bus =>
         {
+            // MassTransit would tell its makers how it is used, five minutes after each start.
+            bus.DisableUsageTelemetry();
             bus.SetKebabCaseEndpointNameFormatter();
             bus.AddConfigureEndpointsCallback((context, name, endpoint) => endpoint.KeepDeadLetters(context, name));
             configure(bus);

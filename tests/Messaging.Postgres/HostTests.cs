@@ -4,6 +4,7 @@ using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
 using Support;
 
 namespace Messaging.Postgres.Tests;
@@ -19,6 +20,16 @@ public sealed class HostTests(PostgresServer server) : IClassFixture<PostgresSer
 
         Should.Throw<InvalidOperationException>(() => builder.AddMessaging(_ => { })).Message.ShouldBe(
             "Messaging:Transport is 'Pigeons'; this build knows only 'InMemory'.");
+    }
+
+    [Fact]
+    public void Nobody_outside_hears_how_the_bus_is_used()
+    {
+        var builder = Host.CreateApplicationBuilder(new HostApplicationBuilderSettings { DisableDefaults = true });
+        builder.AddMessaging(_ => { });
+        using var host = builder.Build();
+
+        host.Services.GetRequiredService<IOptions<UsageTelemetryOptions>>().Value.Enabled.ShouldBeFalse();
     }
 
     [Fact]
