@@ -132,7 +132,10 @@ public sealed class ModelInspectorTests(InferenceFixture inference)
     {
         var model = inference.Add(TestModels.Scale(metadata: new()
         {
-            ["features"] = """["age", "income"]""", ["classes"] = """["no", "yes"]""", ["missing"] = "nan", ["nan"] = "forbid",
+            ["features"] = """["age", "income"]""",
+            ["classes"] = """["no", "yes"]""",
+            ["missing"] = "nan",
+            ["nan"] = "forbid",
         }));
         var signature = inference.Inspect(model).Signature;
         signature.Features.ShouldBe(["age", "income"]);
