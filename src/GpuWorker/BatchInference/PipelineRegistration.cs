@@ -21,6 +21,7 @@ public static class PipelineRegistration
         services.TryAddSingleton(TimeProvider.System);
         services.TryAddSingleton<WorkerIdentity>();
         services.AddSingleton<RunningUnits>();
+        services.AddSingleton<ScoringDatabases>();
         services.AddSingleton<ShardScorer>();
         services.AddSingleton<FileConverter>();
         services.AddSingleton<UnitRunner>();

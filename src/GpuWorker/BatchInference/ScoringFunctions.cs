@@ -12,6 +12,10 @@ namespace GpuWorker.BatchInference;
 /// </summary>
 sealed class ScoringFunctions : IDisposable
 {
+    static int instances;
+
+    // A database serves many shards, and keeps what was registered for each.
+    readonly string suffix = $"_{Interlocked.Increment(ref instances)}";
     readonly ScoringPlan plan;
     readonly OnnxRunOptions runOptions = new();
     readonly ConcurrentBag<ScoringLane> lanes = [];
@@ -21,7 +25,7 @@ sealed class ScoringFunctions : IDisposable
         this.plan = plan;
         DuckDbType[] parameters = [.. plan.Arguments.Select(a => DuckDbType.Of(a.Type))];
         var scoring = new ConcurrentBag<ScoringLane>();
-        connection.Register(new ScalarFunction("score", parameters, plan.ResultType, (input, output) =>
+        connection.Register(new ScalarFunction("score" + suffix, parameters, plan.ResultType, (input, output) =>
         {
             var lane = scoring.TryTake(out var idle) ? idle : Keep(new ScoringLane(plan, newScorer()));
             lane.Score(input, output, runOptions);
@@ -29,7 +33,7 @@ sealed class ScoringFunctions : IDisposable
             unit.AddRows(input.Rows);
         }));
         var explaining = new ConcurrentBag<ScoringLane>();
-        connection.Register(new ScalarFunction("fault", parameters, DuckDbType.Of(DuckDbTypeId.Varchar), (input, output) =>
+        connection.Register(new ScalarFunction("fault" + suffix, parameters, DuckDbType.Of(DuckDbTypeId.Varchar), (input, output) =>
         {
             var lane = explaining.TryTake(out var idle) ? idle : Keep(new ScoringLane(plan, scorer: null));
             lane.Read(input);
@@ -44,9 +48,9 @@ sealed class ScoringFunctions : IDisposable
         }));
     }
 
-    public string Score => Call("score");
+    public string Score => Call("score" + suffix);
 
-    public string Fault => Call("fault");
+    public string Fault => Call("fault" + suffix);
 
     /// <summary>Ends the model's runs: DuckDB's interrupt does not reach into them.</summary>
     public void Terminate() => runOptions.Terminate();

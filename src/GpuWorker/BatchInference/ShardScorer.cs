@@ -5,7 +5,6 @@ using Contracts.BatchInference;
 using GpuWorker.Inference;
 using Interop.DuckDb;
 using Interop.OnnxRuntime;
-using Microsoft.Extensions.Options;
 
 namespace GpuWorker.BatchInference;
 
@@ -13,7 +12,7 @@ namespace GpuWorker.BatchInference;
 /// Scores one shard: DuckDB reads, calls the model as a function of its own, and writes; rows never pass through anything else.
 /// </summary>
 public sealed class ShardScorer(
-    ArtifactStore store, ModelCache models, OnnxEnvironment environment, WorkerIdentity worker, IOptions<GpuWorkerOptions> options)
+    ArtifactStore store, ModelCache models, OnnxEnvironment environment, WorkerIdentity worker, ScoringDatabases databases)
 {
     public async Task<ShardScored> ScoreAsync(ScoreShard shard, RunningUnit unit)
     {
@@ -23,7 +22,7 @@ public sealed class ShardScorer(
         using var quarantine = new WorkFile(store, shard.WorkUri, Name("quarantine", shard, unit, "parquet"));
         var (scored, quarantined) = shard.QuarantineAll is null
             ? await ScoreAsync(shard, unit, path, part, quarantine)
-            : await BlockingWork.Run(() => QuarantineAll(shard, unit, path, quarantine));
+            : await BlockingWork.Run(() => databases.Use(connection => QuarantineAll(connection, shard, unit, path, quarantine)));
         RequireUnchanged(shard.Range, path);
         if (scored + quarantined != shard.Range.Rows)
             throw Changed(shard.Range, $"has {scored + quarantined} rows where {shard.Range.Rows} were planned");
@@ -38,13 +37,12 @@ public sealed class ShardScorer(
     async Task<(long Scored, long Quarantined)> ScoreAsync(ScoreShard shard, RunningUnit unit, string path, WorkFile part, WorkFile quarantine)
     {
         using var model = await models.LeaseAsync(shard.Model, unit.Token);
-        return await BlockingWork.Run(() => Score(shard, unit, path, model.Session, part, quarantine));
+        return await BlockingWork.Run(() => databases.Use(connection => Score(connection, shard, unit, path, model.Session, part, quarantine)));
     }
 
-    (long Scored, long Quarantined) Score(ScoreShard shard, RunningUnit unit, string path, ModelSession model, WorkFile part, WorkFile quarantine)
+    (long Scored, long Quarantined) Score(
+        DuckDbConnection connection, ScoreShard shard, RunningUnit unit, string path, ModelSession model, WorkFile part, WorkFile quarantine)
     {
-        using var database = OpenDatabase();
-        using var connection = database.Connect();
         var (types, rows) = Describe(connection, path, unit.Token);
         var plan = ScoringPlan.Create(shard.Signature, shard.Mapping, types);
         var queries = new ShardQueries(shard, path, types, rows);
@@ -69,20 +67,12 @@ public sealed class ShardScorer(
         }
     }
 
-    (long Scored, long Quarantined) QuarantineAll(ScoreShard shard, RunningUnit unit, string path, WorkFile quarantine)
+    static (long Scored, long Quarantined) QuarantineAll(DuckDbConnection connection, ScoreShard shard, RunningUnit unit, string path, WorkFile quarantine)
     {
-        using var database = OpenDatabase();
-        using var connection = database.Connect();
         var (types, rows) = Describe(connection, path, unit.Token);
         var reason = DuckDbSql.Literal($"{shard.QuarantineAll!.Code}: {shard.QuarantineAll.Message}");
         return (0, connection.Execute(new ShardQueries(shard, path, types, rows).WriteQuarantine(reason, quarantine.TemporaryPath), unit.Token));
     }
-
-    DuckDbDatabase OpenDatabase() => DuckDbDatabase.Open(new DuckDbSettings
-    {
-        Threads = options.Value.EffectiveThreads,
-        MemoryLimit = options.Value.MemoryLimitPerSlot,
-    });
 
     static (Dictionary<string, string> Types, long Rows) Describe(DuckDbConnection connection, string path, CancellationToken cancellationToken)
     {

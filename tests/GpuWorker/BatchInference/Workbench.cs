@@ -27,6 +27,7 @@ sealed class Workbench : IDisposable
     readonly ModelCache models;
     readonly ModelInspector inspector;
     readonly DuckDbDatabase database;
+    readonly ScoringDatabases databases;
     readonly DuckDbConnection connection;
     readonly WorkerIdentity identity;
     readonly IOptions<GpuWorkerOptions> options;
@@ -42,7 +43,8 @@ sealed class Workbench : IDisposable
         models = new ModelCache(Environment.Value, Store, Options.Create(new InferenceOptions()));
         inspector = new ModelInspector(Environment.Value, Store, Options.Create(new InferenceOptions()), TimeProvider.System);
         Units = new RunningUnits(options, TimeProvider.System);
-        Scorer = new ShardScorer(Store, models, Environment.Value, identity, options);
+        databases = new ScoringDatabases(options);
+        Scorer = new ShardScorer(Store, models, Environment.Value, identity, databases);
         Converter = new FileConverter(Store, identity, options);
         database = DuckDbDatabase.Open(new DuckDbSettings { Threads = 2, MemoryLimit = "1GB" });
         connection = database.Connect();
@@ -148,6 +150,7 @@ sealed class Workbench : IDisposable
     {
         connection.Dispose();
         database.Dispose();
+        databases.Dispose();
         models.Dispose();
         folder.Dispose();
     }
