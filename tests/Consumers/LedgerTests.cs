@@ -248,7 +248,28 @@ public sealed class LedgerTests(PostgresServer server) : IClassFixture<PostgresS
         await ledger.HeartbeatAsync(job, 1, attempt: 1);
         (await ledger.RecoverAsync()).ShouldBe(4);
         (await ledger.UnitsAsync(job)).ShouldAllBe(u => u.State == WorkUnitState.Pending);
+        (await ledger.UnitsAsync(job)).Select(u => u.Crashes).ShouldBe([0, 1, 0, 0]);
         (await ledger.JobAsync(job)).Rescored.ShouldBe(10);
+        await ledger.ShouldAccountForEveryRowAsync(job);
+    }
+
+    [Fact]
+    public async Task Cuts_a_unit_that_was_begun_at_every_crash_of_the_whole_process()
+    {
+        await using var ledger = await LedgerHost.StartAsync(server, new() { ["WorkLedger:CrashLimit"] = "3" });
+        await ledger.AnnounceAsync(slots: 1);
+        var job = await ledger.PlanAsync(shards: 1, rows: 8);
+        for (var crash = 1; crash <= 3; crash++)
+        {
+            await ledger.AnnounceAsync(slots: 1);
+            await ledger.Dispatcher.DispatchAsync(default);
+            await ledger.HeartbeatAsync(job, 0, attempt: crash);
+            (await ledger.RecoverAsync()).ShouldBe(1);
+        }
+
+        var units = await ledger.UnitsAsync(job);
+        units[0].State.ShouldBe(WorkUnitState.Split);
+        units.Skip(1).Select(u => u.Rows).ShouldBe([4, 4]);
         await ledger.ShouldAccountForEveryRowAsync(job);
     }
 

@@ -99,4 +99,34 @@ static class LedgerRows
             await db.ReturnAsync(unit, cancellationToken);
         }
     }
+
+    /// <summary>
+    /// Frees units that have lost their worker. Only one that the worker had begun may be to blame for that, and has rows to be done again.
+    /// </summary>
+    public static async Task TakeBackAsync(
+        this PlatformDbContext db, WorkJob job, IReadOnlyList<WorkUnit> units, WorkKind kind, WorkLedgerOptions options, IPublishEndpoint outbox,
+        CancellationToken cancellationToken)
+    {
+        foreach (var unit in units)
+        {
+            // One of them may have failed the job, which skipped the rest.
+            if (job.State != WorkJobState.Running)
+                return;
+            if (unit.State == WorkUnitState.Running)
+            {
+                await db.Database.ExecuteSqlAsync($"UPDATE sagas.work_jobs SET rescored = rescored + {unit.Rows} WHERE id = {job.Id}", cancellationToken);
+                unit.Crashes++;
+            }
+
+            if (unit.State == WorkUnitState.Running && unit.Crashes >= options.CrashLimit)
+            {
+                var failure = new Failure(FailureCodes.CrashesModel, $"The worker was lost {unit.Crashes} times on these rows.");
+                await db.GiveUpAsync(job, unit, failure, kind, options, outbox, cancellationToken);
+            }
+            else
+            {
+                await db.ReturnAsync(unit, cancellationToken);
+            }
+        }
+    }
 }

@@ -1,4 +1,3 @@
-using Contracts;
 using MassTransit;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.DependencyInjection;
@@ -70,38 +69,13 @@ public sealed partial class Reaper(
                 .FromSql($"SELECT * FROM sagas.work_units WHERE job_id = {job.Id} AND state IN (1, 2) AND lease_until < clock_timestamp() ORDER BY unit FOR UPDATE")
                 .AsNoTracking().ToListAsync(cancellationToken);
             foreach (var unit in expired)
-            {
-                // One of them may have failed the job, which skipped the rest.
-                if (job.State == WorkJobState.Running)
-                    await TakeBackAsync(db, job, unit, outbox, cancellationToken);
-            }
-
+                LogTakenBack(unit.Unit, job.Id, unit.State, unit.Worker);
+            await db.TakeBackAsync(job, expired, kinds.Of(job), options.Value, outbox, cancellationToken);
             count += expired.Count;
         }
 
         await db.SaveChangesAsync(cancellationToken);
         await transaction.CommitAsync(cancellationToken);
         return count;
-    }
-
-    async Task TakeBackAsync(PlatformDbContext db, WorkJob job, WorkUnit unit, IPublishEndpoint outbox, CancellationToken cancellationToken)
-    {
-        LogTakenBack(unit.Unit, job.Id, unit.State, unit.Worker);
-        if (unit.State == WorkUnitState.Dispatched)
-        {
-            await db.ReturnAsync(unit, cancellationToken);
-            return;
-        }
-
-        await db.Database.ExecuteSqlAsync($"UPDATE sagas.work_jobs SET rescored = rescored + {unit.Rows} WHERE id = {job.Id}", cancellationToken);
-        if (++unit.Crashes >= options.Value.CrashLimit)
-        {
-            var failure = new Failure(FailureCodes.CrashesModel, $"The worker was lost {unit.Crashes} times on these rows.");
-            await db.GiveUpAsync(job, unit, failure, kinds.Of(job), options.Value, outbox, cancellationToken);
-        }
-        else
-        {
-            await db.ReturnAsync(unit, cancellationToken);
-        }
     }
 }
