@@ -44,9 +44,7 @@ public sealed class PlanLedger(PlatformDbContext db)
     /// <summary>Cuts what text files were converted to. Their rows are known only now.</summary>
     public async Task AddConvertedAsync(Guid jobId, BatchJobSpec spec, int slots, IPublishEndpoint outbox, CancellationToken cancellationToken)
     {
-        if (await db.LockJobsAsync([jobId], cancellationToken) is not [{ State: WorkJobState.Admitted } job])
-            return;
-        if (!IsConverted(job))
+        if (await db.LockJobsAsync([jobId], cancellationToken) is not [var job] || !IsConverted(job))
             return;
 
         var converted = await db.WorkUnits.AsNoTracking().Where(u => u.JobId == jobId && u.Unit < 0)

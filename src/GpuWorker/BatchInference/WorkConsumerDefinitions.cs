@@ -6,38 +6,24 @@ namespace GpuWorker.BatchInference;
 
 // One endpoint for both kinds of unit, so that they share the worker's slots. No retry and no outbox: the ledger retries, and its
 // commit tells the first result from a second.
-public sealed class ScoreShardConsumerDefinition : ConsumerDefinition<ScoreShardConsumer>
+public abstract class UnitConsumerDefinition<TConsumer> : ConsumerDefinition<TConsumer> where TConsumer : class, IConsumer
 {
     readonly int slots;
 
-    public ScoreShardConsumerDefinition(IOptions<GpuWorkerOptions> options)
+    protected UnitConsumerDefinition(IOptions<GpuWorkerOptions> options)
     {
         EndpointName = BatchQueues.Units;
         slots = options.Value.EffectiveSlots;
     }
 
     protected override void ConfigureConsumer(
-        IReceiveEndpointConfigurator endpointConfigurator, IConsumerConfigurator<ScoreShardConsumer> consumerConfigurator, IRegistrationContext context)
+        IReceiveEndpointConfigurator endpointConfigurator, IConsumerConfigurator<TConsumer> consumerConfigurator, IRegistrationContext context)
     {
         endpointConfigurator.PrefetchCount = slots;
         endpointConfigurator.ConcurrentMessageLimit = slots;
     }
 }
 
-public sealed class ConvertFileConsumerDefinition : ConsumerDefinition<ConvertFileConsumer>
-{
-    readonly int slots;
+public sealed class ScoreShardConsumerDefinition(IOptions<GpuWorkerOptions> options) : UnitConsumerDefinition<ScoreShardConsumer>(options);
 
-    public ConvertFileConsumerDefinition(IOptions<GpuWorkerOptions> options)
-    {
-        EndpointName = BatchQueues.Units;
-        slots = options.Value.EffectiveSlots;
-    }
-
-    protected override void ConfigureConsumer(
-        IReceiveEndpointConfigurator endpointConfigurator, IConsumerConfigurator<ConvertFileConsumer> consumerConfigurator, IRegistrationContext context)
-    {
-        endpointConfigurator.PrefetchCount = slots;
-        endpointConfigurator.ConcurrentMessageLimit = slots;
-    }
-}
+public sealed class ConvertFileConsumerDefinition(IOptions<GpuWorkerOptions> options) : UnitConsumerDefinition<ConvertFileConsumer>(options);
