@@ -269,8 +269,9 @@ public sealed partial class EmbeddedPostgres : IAsyncDisposable
         "log_checkpoints=off",
         // No transaction may stay open across anything but PostgreSQL itself.
         "idle_in_transaction_session_timeout=15s",
+        // Never off: a commit whose log is still in the server's memory is lost with a killed server.
+        "synchronous_commit=on",
         $"fsync={(_options.Durable ? "on" : "off")}",
-        $"synchronous_commit={(_options.Durable ? "on" : "off")}",
         $"full_page_writes={(_options.Durable ? "on" : "off")}",
     }.Select(setting => $"-c {setting}"));
 

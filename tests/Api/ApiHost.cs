@@ -30,6 +30,14 @@ public class ApiHost : IAsyncLifetime
 {
     public const string Version = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 
+    // A row leaves the outbox moments after it is sent: only a trace of it can be compared before and after.
+    const string RememberMessagesSql =
+        """
+        CREATE TABLE messaging.seen (id uuid);
+        CREATE FUNCTION messaging.remember() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN INSERT INTO messaging.seen VALUES (NEW.id); RETURN NULL; END';
+        CREATE TRIGGER remember AFTER INSERT ON messaging.outbox FOR EACH ROW EXECUTE FUNCTION messaging.remember();
+        """;
+
     readonly PostgresServer _postgres = new();
     readonly TestFolder _folder = new();
     WebApplication _app = null!;
@@ -55,7 +63,12 @@ public class ApiHost : IAsyncLifetime
         var connection = await _postgres.CreateDatabaseAsync();
         _app = Build(connection);
         await using (var scope = _app.Services.CreateAsyncScope())
-            await scope.ServiceProvider.GetRequiredService<PlatformDbContext>().Database.MigrateAsync();
+        {
+            var database = scope.ServiceProvider.GetRequiredService<PlatformDbContext>().Database;
+            await database.MigrateAsync();
+            await database.ExecuteSqlRawAsync(RememberMessagesSql);
+        }
+
         await AddModelAsync("risk", Version);
         await _app.StartAsync();
         Client = new HttpClient { BaseAddress = new Uri(_app.Urls.First()), Timeout = TimeSpan.FromSeconds(30) };
@@ -209,9 +222,9 @@ public class ApiHost : IAsyncLifetime
     }
 
     /// <summary>Everything that a refused request might have left behind.</summary>
-    public async Task<(int Jobs, int Models, int Keys, long Outbox, int Files)> LeftoversAsync() => await WithDbAsync(async db => (
+    public async Task<(int Jobs, int Models, int Keys, long Messages, int Files)> LeftoversAsync() => await WithDbAsync(async db => (
         await db.WorkJobs.CountAsync(), await db.Models.CountAsync(), await db.IdempotentRequests.CountAsync(),
-        await db.Database.SqlQuery<long>($"""SELECT count(*) AS "Value" FROM messaging.outbox""").SingleAsync(),
+        await db.Database.SqlQuery<long>($"""SELECT count(*) AS "Value" FROM messaging.seen""").SingleAsync(),
         Directory.EnumerateFiles(Outputs, "*", SearchOption.AllDirectories).Count() + Directory.EnumerateFiles(Models, "*", SearchOption.AllDirectories).Count()));
 
     sealed class Recorder(ApiHost host) : IConsumer<SubmitBatchJob>, IConsumer<CancelBatchJob>

@@ -103,12 +103,20 @@ public sealed class KillTests(PlatformFixture fixture, ITestOutputHelper output)
     async Task<Job> AfterOutageAsync(Guid id)
     {
         Job? job = null;
-        await Support.Eventually.TrueAsync(async () =>
+        try
         {
-            using var answer = await fixture.Platform.Http.GetAsync($"{BatchJobs.Route}/{id}");
-            job = answer.IsSuccessStatusCode ? await fixture.Platform.JobAsync(id) : null;
-            return job is { IsFinal: true };
-        }, $"the end of job {id}", TimeSpan.FromMinutes(4));
+            await Support.Eventually.TrueAsync(async () =>
+            {
+                using var answer = await fixture.Platform.Http.GetAsync($"{BatchJobs.Route}/{id}");
+                job = answer.IsSuccessStatusCode ? await fixture.Platform.JobAsync(id) : job;
+                return job is { IsFinal: true };
+            }, $"the end of job {id}", TimeSpan.FromMinutes(4));
+        }
+        catch (TimeoutException e)
+        {
+            throw new TimeoutException($"{e.Message}. It is {job}. The platform's log:\n{fixture.Platform.Output}", e);
+        }
+
         return job!;
     }
 
