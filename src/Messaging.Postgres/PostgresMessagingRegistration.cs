@@ -66,7 +66,7 @@ public static class PostgresMessagingRegistration
         where TDbContext : DbContext
     {
         bus.AddSingleton(services => new BusTransport(
-            services.GetRequiredService<IOptions<MessagingOptions>>().Value.Transport.Equals("InMemory", StringComparison.OrdinalIgnoreCase)));
+            services.GetRequiredService<IOptions<MessagingOptions>>().Value.Kind == TransportKind.InMemory));
         bus.AddSingleton<BusGate>();
         bus.AddBusObserver(services => services.GetRequiredService<BusGate>());
         bus.AddSingleton<OutboxWakeUp>();

@@ -2,6 +2,7 @@ using System.Text.Json.Serialization;
 using MassTransit;
 using MassTransit.Middleware;
 using Messaging.DeadLetters;
+using Messaging.Transports;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
@@ -42,24 +43,26 @@ public static class MessagingRegistration
             bus.SetKebabCaseEndpointNameFormatter();
             bus.AddConfigureEndpointsCallback((context, name, endpoint) => endpoint.KeepDeadLetters(context, name));
             configure(bus);
-            bus.UseTransport(options.Transport);
+            bus.UseTransport(options);
         });
         return services;
     }
 
-    static void UseTransport(this IBusRegistrationConfigurator bus, string transport)
+    static void UseTransport(this IBusRegistrationConfigurator bus, MessagingOptions options)
     {
-        if (!transport.Equals("InMemory", StringComparison.OrdinalIgnoreCase))
+        switch (options.Kind)
         {
-            throw new InvalidOperationException(
-                $"{MessagingOptions.Section}:{nameof(MessagingOptions.Transport)} is '{transport}'; this build knows only 'InMemory'.");
+            case TransportKind.RabbitMq:
+                bus.UseRabbitMq(options.RabbitMq, UseCommonSettings);
+                break;
+            default:
+                bus.UsingInMemory((context, factory) =>
+                {
+                    factory.UseCommonSettings(context);
+                    factory.ConfigureEndpoints(context);
+                });
+                break;
         }
-
-        bus.UsingInMemory((context, factory) =>
-        {
-            factory.UseCommonSettings(context);
-            factory.ConfigureEndpoints(context);
-        });
     }
 
     static void UseCommonSettings(this IBusFactoryConfigurator factory, IBusRegistrationContext context)

@@ -1,6 +1,8 @@
 using System.Data.Common;
 using Contracts;
 using MassTransit;
+using MassTransit.RabbitMqTransport;
+using RabbitMQ.Client.Exceptions;
 
 namespace Messaging;
 
@@ -16,12 +18,18 @@ public static class TransientError
     public static bool IsOutage(Exception exception) => Any(exception, static e => e switch
     {
         ConnectionException or TransportUnavailableException => true,
+        BrokerUnreachableException or AlreadyClosedException or MessageNotAcknowledgedException => true,
+        // 320: the broker closed the connection. Other codes are about what was asked of it.
+        OperationInterruptedException interrupted => interrupted.ShutdownReason?.ReplyCode is null or 320,
         // 08: connection, 57P01 to 57P03: shut down, crashed or starting, 53300: too many connections.
         DbException { SqlState: { } state } => state.StartsWith("08", StringComparison.Ordinal) || state is "57P01" or "57P02" or "57P03" or "53300",
         // No answer at all. A timeout is counted all the same: it may be this message that takes too long.
         DbException { IsTransient: true, SqlState: null, InnerException: not TimeoutException } => true,
         _ => false,
     });
+
+    /// <summary>The broker is there, but the queue is not: whoever reads it has never been started.</summary>
+    public static bool HasNoReceiver(Exception exception) => Any(exception, static e => e is MessageReturnedException or RabbitMQ.Client.Exceptions.PublishException { IsReturn: true });
 
     static bool Any(Exception? exception, Func<Exception, bool> matches)
     {

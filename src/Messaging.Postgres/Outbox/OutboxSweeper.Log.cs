@@ -13,6 +13,9 @@ sealed partial class OutboxSweeper
     [LoggerMessage(LogLevel.Warning, "The sweeper pauses: {Destination} cannot be reached")]
     partial void LogAway(string destination, Exception exception);
 
+    [LoggerMessage(LogLevel.Warning, "Message {MessageId} waits: {Destination} has no queue yet, its receiver was never started; next try in {Delay}")]
+    partial void LogNoReceiver(Guid messageId, string destination, TimeSpan delay);
+
     [LoggerMessage(LogLevel.Warning, "Message {MessageId} could not be sent to {Destination}; next try in {Delay}")]
     partial void LogRetry(Guid messageId, string destination, TimeSpan delay, Exception exception);
 

@@ -15,6 +15,7 @@ sealed partial class OutboxSweeper(
 {
     static readonly TimeSpan Poll = OutboxLease.Duration / 2;
     static readonly TimeSpan LongestBackOff = TimeSpan.FromMinutes(10);
+    static readonly TimeSpan NoReceiverPause = TimeSpan.FromSeconds(2);
     const int Concurrency = 64;
 
     readonly PostgresMessagingOptions _options = options.Value;
@@ -125,6 +126,14 @@ sealed partial class OutboxSweeper(
             await OutboxTable.RetryLaterAsync(dataSource, message.Id, counted: false, null, TimeSpan.FromSeconds(1), CancellationToken.None);
             LogAway(message.Destination, error);
             return true;
+        }
+
+        if (TransientError.HasNoReceiver(error))
+        {
+            // It may come yet, as a first worker does: nothing is counted, and nothing else waits for it.
+            await OutboxTable.RetryLaterAsync(dataSource, message.Id, counted: false, error.Message, NoReceiverPause, CancellationToken.None);
+            LogNoReceiver(message.MessageId, message.Destination, NoReceiverPause);
+            return false;
         }
 
         Telemetry.Failed.Add(1);

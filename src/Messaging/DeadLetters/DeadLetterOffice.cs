@@ -43,7 +43,7 @@ sealed partial class DeadLetterOffice(string endpoint, TimeProvider clock, ILogg
         var letter = new DeadLetter(
             NewId.NextGuid(), endpoint, reason, messageId, types, context.ContentType?.ToString() ?? "", Headers(context), body,
             exception is null ? null : $"{exception.GetType().FullName}: {exception.Message}", exception?.ToString(), clock.GetUtcNow().UtcDateTime);
-        var queue = await context.SendEndpointProvider.GetSendEndpoint(new Uri("queue:" + DeadLetter.QueueName));
+        var queue = await context.SendEndpointProvider.GetSendEndpoint(QueueAddress.Of(DeadLetter.QueueName));
         await queue.Send(letter, CancellationToken.None);
     }
 
