@@ -40,9 +40,8 @@ sealed partial class InboxPartitions(
     public async Task MaintainAsync(DateOnly today, CancellationToken cancellationToken)
     {
         await using var connection = await dataSource.OpenConnectionAsync(cancellationToken);
-        // One node at a time: the others find all done when their hour comes, and until then the default partition takes what has no other.
-        if (!await TryLockAsync(connection, cancellationToken))
-            return;
+        // One node at a time: the next finds all done.
+        await LockAsync(connection, cancellationToken);
         try
         {
             await MaintainAsync(connection, today, cancellationToken);
@@ -98,10 +97,10 @@ sealed partial class InboxPartitions(
         return days;
     }
 
-    static async Task<bool> TryLockAsync(NpgsqlConnection connection, CancellationToken cancellationToken)
+    static async Task LockAsync(NpgsqlConnection connection, CancellationToken cancellationToken)
     {
-        await using var command = new NpgsqlCommand("SELECT pg_try_advisory_lock(hashtextextended('messaging.inbox', 0))", connection);
-        return (bool)(await command.ExecuteScalarAsync(cancellationToken))!;
+        await using var command = new NpgsqlCommand("SELECT pg_advisory_lock(hashtextextended('messaging.inbox', 0))", connection);
+        await command.ExecuteNonQueryAsync(cancellationToken);
     }
 
     // A broken connection has lost its lock already.
