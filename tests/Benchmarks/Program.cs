@@ -1,13 +1,13 @@
 using Benchmarks;
 
 const string Usage = """
-    batch    rows/s of the platform, submit to manifest, beside a plain COPY ... score() ... TO; resident memory
-             [--rows 10000000,40000000] [--runs 5]
-    start    submit to first shard running, of small jobs on a warm platform  [--jobs 50]
-    writes   saga and job-row writes of one job  [--shards 10,1000,10000]
+    batch      rows/s of the platform, submit to manifest, beside a plain COPY ... score() ... TO; resident memory
+               [--rows 10000000,40000000] [--runs 5]
+    start      submit to first shard running, of small jobs on a warm platform  [--jobs 50]
+    writes     saga and job-row writes of one job  [--shards 10,1000,10000]
     schedules  how late scheduled messages arrive  [--rate 1000] [--seconds 30]
-    raw      the plain COPY alone, to see what the machine can do  [--rows ...] [--runs 5]
-    all      the first four
+    raw        the plain COPY alone, to see what the machine can do  [--rows ...] [--runs 5]
+    all        the first four
     Every one takes [--folder FOLDER] for generated inputs (kept) and data folders (removed).
     """;
 
