@@ -120,8 +120,6 @@ static class SchedulesBenchmark
         }
     }
 
-    public sealed record Due(DateTime At);
-
     sealed class DueConsumer(Arrivals arrivals) : IConsumer<Due>
     {
         public Task Consume(ConsumeContext<Due> context)
@@ -136,3 +134,5 @@ static class SchedulesBenchmark
         protected override void OnModelCreating(ModelBuilder modelBuilder) => modelBuilder.MapOutbox();
     }
 }
+
+public sealed record Due(DateTime At);
