@@ -139,7 +139,7 @@ public sealed class SweeperTests(PostgresServer server) : IClassFixture<Postgres
             most = Math.Max(most, await hosts[0].CountAsync("messaging.outbox WHERE visible_at > now()"));
             return await hosts[0].CountAsync("messaging.outbox") == 0;
         }, "an empty outbox", TimeSpan.FromMinutes(1 + (rows / 10_000)));
-        await Eventually.TrueAsync(() => tally.Messages.Count == rows, "every message");
+        await Eventually.TrueAsync(() => tally.Messages.Count == rows, "every message", TimeSpan.FromMinutes(1 + (rows / 10_000)));
         most.ShouldBeLessThanOrEqualTo(Nodes * (Batch + 1));
         (await hosts[0].CountAsync("messaging.dead")).ShouldBe(0);
         foreach (var host in hosts)
