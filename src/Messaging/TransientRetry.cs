@@ -5,7 +5,8 @@ namespace Messaging;
 
 /// <summary>
 /// The platform's one retry policy. Transient errors get five more tries, 50 ms to 5 s apart with jitter. While the database or
-/// the broker is away the message waits, and the endpoint with it, without a try being counted. Other errors are not retried.
+/// the broker is away the message waits, and the endpoint with it, without a try being counted. What was undone together with other
+/// messages goes again at once, and that is no try either. Other errors are not retried.
 /// </summary>
 public static class TransientRetry
 {
@@ -43,13 +44,14 @@ sealed class TransientRetryContext<TContext>(TContext context, Exception excepti
     where TContext : class, PipeContext
 {
     readonly bool _outage = TransientError.IsOutage(exception);
+    readonly bool _together = exception is UndoneTogetherException;
 
-    public override TimeSpan? Delay => TransientRetry.Delay(counted, _outage);
+    public override TimeSpan? Delay => _together ? TimeSpan.Zero : TransientRetry.Delay(counted, _outage);
 
     bool RetryContext<TContext>.CanRetry(Exception exception, out RetryContext<TContext> retryContext)
     {
-        var next = _outage ? counted : counted + 1;
+        var next = _outage || _together ? counted : counted + 1;
         retryContext = new TransientRetryContext<TContext>(Context, exception, RetryCount + 1, next, CancellationToken);
-        return TransientError.IsTransient(exception) && (next < TransientRetry.Tries || TransientError.IsOutage(exception));
+        return TransientError.IsTransient(exception) && (next < TransientRetry.Tries || exception is UndoneTogetherException || TransientError.IsOutage(exception));
     }
 }
