@@ -20,4 +20,6 @@ public static class Telemetry
     internal static readonly Counter<long> Bypassed = Meter.CreateCounter<long>("messaging.outbox.bypassed", "{message}", "Messages sent at once where an outbox was at hand");
     internal static readonly Counter<long> Requeued = Meter.CreateCounter<long>("messaging.dead.requeued", "{message}", "Dead letters sent again");
     internal static readonly Counter<long> Duplicates = Meter.CreateCounter<long>("messaging.inbox.duplicates", "{message}", "Messages dropped because their consumer had them already");
+    internal static readonly Histogram<int> GroupSize = Meter.CreateHistogram<int>("messaging.group.size", "{message}", "Messages that shared a transaction");
+    internal static readonly Counter<long> GroupsUndone = Meter.CreateCounter<long>("messaging.group.undone", "{transaction}", "Shared transactions that were undone, their messages then going one by one");
 }

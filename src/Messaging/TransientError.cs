@@ -12,10 +12,11 @@ public static class TransientError
     /// <summary>The same message may succeed in a moment: a deadlock, a lost connection, a full server.</summary>
     public static bool IsTransient(Exception exception) =>
         IsOutage(exception)
+        || exception is UndoneTogetherException
         || Any(exception, static e => e is DbException { IsTransient: true } or ConcurrencyException or TransientException or FailureException { IsTransient: true });
 
     /// <summary>The database or the broker is not there. It says nothing about the message, so no try is counted.</summary>
-    public static bool IsOutage(Exception exception) => Any(exception, static e => e switch
+    public static bool IsOutage(Exception exception) => exception is not UndoneTogetherException && Any(exception, static e => e switch
     {
         ConnectionException or TransportUnavailableException => true,
         BrokerUnreachableException or AlreadyClosedException or MessageNotAcknowledgedException => true,
@@ -47,3 +48,8 @@ public static class TransientError
 
 /// <summary>Something got in the way of a message that has nothing to do with it.</summary>
 public sealed class TransientException(string message, Exception inner) : Exception(message, inner);
+
+/// <summary>
+/// The message shared a transaction with others, and something went wrong with one of them. It goes again at once and alone; no try is counted.
+/// </summary>
+public sealed class UndoneTogetherException(Exception inner) : Exception("A transaction of several messages was undone", inner);

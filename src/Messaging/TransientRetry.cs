@@ -4,11 +4,12 @@ using MassTransit.RetryPolicies;
 namespace Messaging;
 
 /// <summary>
-/// The platform's one retry policy. Transient errors get five more tries, 50 ms to 5 s apart with jitter. Other errors are not retried.
+/// The platform's one retry policy. Transient errors get five more tries, 50 ms to 5 s apart with jitter. What was undone
+/// together with other messages goes again at once, and that is no try either. Other errors are not retried.
 /// <para>
 /// While the database or the broker is away the message waits, and the endpoint with it, without a try being counted. What waits is what
 /// the endpoint has prefetched, and the broker sends no more until it is answered: the memory is bounded by the prefetch. A broker message
-/// waits for five minutes at most and then goes back to its queue, where it is safe, and comes again. So RabbitMQ's consumer timeout of
+/// waits for less than a minute and then goes back to its queue, where it is safe, and comes again. So RabbitMQ's consumer timeout of
 /// 30 minutes never passes: it would close the channel and deliver everything once more beside what still waits here. On the
 /// in-memory bus there is nowhere to go back to, and it waits for as long as it takes.
 /// </para>
@@ -18,7 +19,7 @@ public static class TransientRetry
     internal const int Tries = 5;
 
     /// <summary>How long an endpoint holds a message of a broker through an outage.</summary>
-    public static readonly TimeSpan LongestHold = TimeSpan.FromMinutes(5);
+    public static readonly TimeSpan LongestHold = TimeSpan.FromSeconds(50);
 
     public static void UseTransientRetry(this IReceiveEndpointConfigurator endpoint)
     {
@@ -62,13 +63,16 @@ sealed class TransientRetryContext<TContext>(
     where TContext : class, PipeContext
 {
     readonly bool _outage = TransientError.IsOutage(exception);
+    readonly bool _together = exception is UndoneTogetherException;
 
-    public override TimeSpan? Delay => TransientRetry.Delay(counted, _outage);
+    public override TimeSpan? Delay => _together ? TimeSpan.Zero : TransientRetry.Delay(counted, _outage);
 
     bool RetryContext<TContext>.CanRetry(Exception exception, out RetryContext<TContext> retryContext)
     {
-        var next = _outage ? counted : counted + 1;
+        var next = _outage || _together ? counted : counted + 1;
         retryContext = new TransientRetryContext<TContext>(policy, Context, exception, RetryCount + 1, next, since, CancellationToken);
-        return TransientError.IsOutage(exception) ? policy.MayHold(since) : TransientError.IsTransient(exception) && next < TransientRetry.Tries;
+        return TransientError.IsOutage(exception)
+            ? policy.MayHold(since)
+            : TransientError.IsTransient(exception) && (next < TransientRetry.Tries || exception is UndoneTogetherException);
     }
 }

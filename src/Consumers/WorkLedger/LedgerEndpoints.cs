@@ -17,7 +17,8 @@ abstract class LedgerDefinition<TConsumer> : ConsumerDefinition<TConsumer> where
         IReceiveEndpointConfigurator endpointConfigurator, IConsumerConfigurator<TConsumer> consumerConfigurator, IRegistrationContext context)
     {
         endpointConfigurator.UseFilter(new WakeDispatcherFilter(context.GetRequiredService<LedgerSignal>()));
-        endpointConfigurator.UsePostgresOutbox<PlatformDbContext>(context);
+        // Job rows are locked in the order of their ids.
+        endpointConfigurator.UsePostgresOutbox<PlatformDbContext>(context, o => o.OneByOne = true);
     }
 }
 
