@@ -1,6 +1,7 @@
 using Contracts;
 using Contracts.BatchInference;
 using Interop.DuckDb;
+using Messaging;
 using Microsoft.Extensions.Logging;
 
 namespace GpuWorker.BatchInference;
@@ -29,6 +30,12 @@ public sealed partial class UnitRunner(RunningUnits units, UnitHeartbeats heartb
         {
             LogStopped(unitNumber, jobId, e.GetType().Name);
             return null;
+        }
+        catch (Exception e) when (TransientError.IsOutage(e))
+        {
+            // The broker is away, and the order with it: it comes again, to whoever is there then.
+            LogBrokerLost(unitNumber, jobId);
+            throw;
         }
         catch (Exception) when (unit.End == UnitEnd.TooLong)
         {

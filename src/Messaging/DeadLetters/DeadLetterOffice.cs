@@ -15,6 +15,10 @@ sealed partial class DeadLetterOffice(string endpoint, TimeProvider clock, ILogg
         if (context.CancellationToken.IsCancellationRequested && context.Exception is OperationCanceledException)
             ExceptionDispatchInfo.Throw(context.Exception);
 
+        // Nor is an outage. The message is the broker's still, and comes again when all is there.
+        if (TransientError.IsOutage(context.Exception))
+            ExceptionDispatchInfo.Throw(context.Exception);
+
         LogFailed(endpoint, context.Exception);
         await Keep(context, "error", context.Exception);
         await next.Send(context);
