@@ -73,6 +73,9 @@ public static class MessagingRegistration
             json.NumberHandling |= JsonNumberHandling.AllowNamedFloatingPointLiterals;
             return json;
         });
+        var trace = new TraceContext();
+        factory.ConfigureSend(pipe => pipe.UseFilter(trace));
+        factory.ConfigurePublish(pipe => pipe.UseFilter(trace));
         foreach (var settings in context.GetServices<BusSettings>())
             settings.Apply(context, factory);
     }
