@@ -169,6 +169,7 @@ public sealed class ProcessGroup : IPlatform, IAsyncDisposable
             ["Artifacts:ModelsRoot"] = _folder["models"],
             ["Api:SampleModels"] = Path.Combine(PlatformFixture.Samples, "models"),
             ["Api:BatchInference:Output"] = new Uri(Results).AbsoluteUri,
+            ["Api:InspectTimeout"] = "00:00:05",
             // As many as the load brings, and what they leave gone soon.
             ["WorkLedger:JobsPerTenant"] = "100",
             ["BatchInference:Saga:CleanUpDelay"] = "00:00:01",

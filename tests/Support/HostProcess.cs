@@ -114,7 +114,8 @@ public sealed partial class HostProcess : IAsyncDisposable
             RedirectStandardInput = true,
             RedirectStandardOutput = true,
             RedirectStandardError = true,
-            Environment = { ["ASPNETCORE_ENVIRONMENT"] = "Test", ["DOTNET_TieredPGO"] = "0" },
+            // Where it listens is asked for: beside the tests lies the configuration of Standalone, which says it in its own way.
+            Environment = { ["ASPNETCORE_ENVIRONMENT"] = "Test", ["DOTNET_TieredPGO"] = "0", ["Logging__LogLevel__Microsoft.Hosting.Lifetime"] = "Information" },
         };
         foreach (var (name, value) in launch.Settings)
             start.Environment[name.Replace(":", "__", StringComparison.Ordinal)] = value;
