@@ -161,6 +161,26 @@ public sealed class LedgerTests(PostgresServer server) : IClassFixture<PostgresS
     }
 
     [Fact]
+    public async Task Counts_a_crash_and_no_failure_when_the_broker_delivers_a_lost_workers_unit_again()
+    {
+        await using var ledger = await LedgerHost.StartAsync(server);
+        await ledger.AnnounceAsync(slots: 1);
+        var job = await ledger.PlanAsync(2);
+        await ledger.Dispatcher.DispatchAsync(default);
+        await ledger.HeartbeatAsync(job, 0, attempt: 1);
+        var lost = new Failure(FailureCodes.WorkerLost, "Lost.");
+
+        // The second had not begun: nothing of it can be to blame.
+        await ledger.FailAsync(new UnitFailure(job, 0, 0, 1, lost, true, 0));
+        await ledger.FailAsync(new UnitFailure(job, 0, 1, 1, lost, true, 0));
+
+        var units = await ledger.UnitsAsync(job);
+        units.ShouldAllBe(u => u.State == WorkUnitState.Pending && u.Failures == 0);
+        units.Select(u => u.Crashes).ShouldBe([1, 0]);
+        await ledger.ShouldAccountForEveryRowAsync(job);
+    }
+
+    [Fact]
     public async Task Takes_units_back_whose_worker_is_lost_and_counts_their_rows_as_scored_again()
     {
         await using var ledger = await LedgerHost.StartAsync(server);

@@ -2,6 +2,7 @@ using System.Text.RegularExpressions;
 using Api.Requests;
 using Contracts;
 using MassTransit;
+using Messaging;
 using Messaging.Postgres;
 using Microsoft.AspNetCore.Http;
 using Microsoft.EntityFrameworkCore;
@@ -20,6 +21,7 @@ sealed partial class ModelRegistration(
     PlatformDbContext db, IBus bus, ModelFiles files, Idempotency idempotency, IOptions<ApiOptions> options, TimeProvider clock)
 {
     const int LongestDescription = 2000;
+    static readonly TimeSpan ToSend = TimeSpan.FromSeconds(2);
 
     public static void Check(string? name, string? description, FieldErrors errors)
     {
@@ -84,11 +86,14 @@ sealed partial class ModelRegistration(
     // By the bus itself: the scope's own client would write the question to the outbox, where it waits for a commit that waits for the answer.
     async Task<ModelInspected> InspectAsync(IncomingModel file, CancellationToken cancellationToken)
     {
+        // The client's own time begins with a sent question, and while the broker is away there is none.
+        using var patience = new CancellationTokenSource(options.Value.InspectTimeout + ToSend, clock);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(patience.Token, cancellationToken);
         try
         {
             var client = bus.CreateRequestClient<InspectModel>(RequestTimeout.After(ms: (int)options.Value.InspectTimeout.TotalMilliseconds));
             var answer = await client.GetResponse<ModelInspected, ModelRefused>(
-                new InspectModel(file.Uri, file.Sha256), question => question.UseExecute(context => context.BypassOutbox()), cancellationToken);
+                new InspectModel(file.Uri, file.Sha256), question => question.UseExecute(context => context.BypassOutbox()), either.Token).WaitAsync(either.Token);
             if (answer.Is(out Response<ModelRefused>? refused))
                 throw Refused(file, refused!.Message.Failure);
             return answer.Is(out Response<ModelInspected>? inspected) ? inspected!.Message : throw new InvalidOperationException("Neither answer came.");
@@ -96,6 +101,10 @@ sealed partial class ModelRegistration(
         catch (RequestTimeoutException e)
         {
             throw new FailureException(new Failure("no_worker", "No worker looked at the model in time. Try again when a worker runs."), isTransient: true, e);
+        }
+        catch (Exception e) when (TransientError.IsOutage(e) || (e is OperationCanceledException && patience.IsCancellationRequested && !cancellationToken.IsCancellationRequested))
+        {
+            throw new FailureException(new Failure("no_worker", "No worker can be asked: the broker is away. Try again later."), isTransient: true, e);
         }
         catch (RequestFaultException e)
         {

@@ -26,6 +26,7 @@ public sealed partial class Dispatcher(
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
+        var isPaused = false;
         while (!stoppingToken.IsCancellationRequested)
         {
             try
@@ -36,13 +37,19 @@ public sealed partial class Dispatcher(
                     if (look == DispatcherLook.Busy)
                         await Task.Delay(Turn, clock, stoppingToken);
                 }
+
+                isPaused = false;
             }
             catch (Exception e) when (!stoppingToken.IsCancellationRequested)
             {
-                LogPaused(e, options.Value.Poll);
+                // An outage is told once.
+                if (!isPaused)
+                    LogPaused(e, options.Value.Poll);
+                isPaused = true;
             }
 
-            await signal.WaitAsync(options.Value.Poll, stoppingToken);
+            // Not in step with other nodes, who would all ask a server that has just come back.
+            await signal.WaitAsync(options.Value.Poll * (0.75 + Random.Shared.NextDouble() / 4), stoppingToken);
         }
     }
 
