@@ -24,6 +24,7 @@ static class Platform
             Consumers.BatchInference.PipelineRegistration.AddBatchInference(bus);
             GpuWorker.Inference.InferenceRegistration.AddInference(bus);
             GpuWorker.BatchInference.PipelineRegistration.AddBatchInference(bus);
+            bus.AddApi();
         });
         builder.Services.AddWorkLedger();
         GpuWorker.Inference.InferenceRegistration.AddInference(builder.Services);

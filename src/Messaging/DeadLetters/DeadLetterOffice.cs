@@ -47,6 +47,7 @@ sealed partial class DeadLetterOffice(string endpoint, TimeProvider clock, ILogg
         await queue.Send(letter, CancellationToken.None);
     }
 
-    static Dictionary<string, string> Headers(ReceiveContext context) => context.TransportHeaders.GetAll()
-        .ToDictionary(h => h.Key, h => Convert.ToString(h.Value, CultureInfo.InvariantCulture) ?? "");
+    // A sender's own header may bear the name of one that the transport gives.
+    public static Dictionary<string, string> Headers(ReceiveContext context) => context.TransportHeaders.GetAll()
+        .GroupBy(h => h.Key).ToDictionary(h => h.Key, h => Convert.ToString(h.Last().Value, CultureInfo.InvariantCulture) ?? "");
 }
