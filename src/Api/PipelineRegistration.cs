@@ -69,6 +69,7 @@ public static class PipelineRegistration
         api.MapBatchJobs();
         api.MapModels();
         api.MapOperations();
+        api.MapDeadLetters();
         app.MapCompatibilityRoutes();
         app.MapInfo();
         app.MapOpenApi();

@@ -32,7 +32,7 @@ public sealed class ConsumeTransaction<TDbContext>
         var options = new OutboxConsumeOptions { ConsumerId = ConsumerId<T>(context.ReceiveContext.InputAddress), ConsumerType = typeof(T).Name };
         return await _outbox.RunAsync(context, options, withInbox: true, async outbox =>
         {
-            await body(_db, outbox, context.CancellationToken);
+            await OutboxBypass.WatchAsync(() => body(_db, outbox, context.CancellationToken));
             outbox.Seal();
         });
     }

@@ -10,7 +10,9 @@ using Messaging.Postgres.SagaPersistence;
 using Messaging.Postgres.Scheduling;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
+using Npgsql;
 
 namespace Messaging.Postgres;
 
@@ -28,7 +30,9 @@ public static class PostgresMessagingRegistration
     {
         var options = new PostgresMessagingOptions();
         configure?.Invoke(options);
-        bus.AddOptions<PostgresMessagingOptions>().Configure(o => configure?.Invoke(o)).ValidateDataAnnotations().ValidateOnStart();
+        bus.AddOptions<PostgresMessagingOptions>().Configure(o => configure?.Invoke(o)).BindConfiguration(PostgresMessagingOptions.Section)
+            // Known here and now, before there is a configuration.
+            .Configure(o => o.DrainDeadLetters = options.DrainDeadLetters).ValidateDataAnnotations().ValidateOnStart();
 
         bus.SetSagaRepositoryProvider(new PostgresSagaRepositories<TDbContext>());
         bus.AddOutbox<TDbContext>();
@@ -74,8 +78,17 @@ public static class PostgresMessagingRegistration
         bus.AddSingleton<OutboxInterceptor>();
         bus.AddRunning<SentMessages>();
         bus.AddRunning<OutboxDispatcher>();
+        bus.AddRunning<OutboxNotices>();
         bus.AddRunning<OutboxSweeper>();
+        bus.AddRunning<OutboxGauges>();
         bus.AddRunning<InboxPartitions>();
+        bus.AddSingleton(services => new DeadLetterBox(
+            services.GetRequiredService<NpgsqlDataSource>(), services.GetRequiredService<OutboxWakeUp>(), services.GetRequiredService<TimeProvider>(),
+            services.GetRequiredService<ILogger<DeadLetterBox>>()));
+        bus.AddHttpContextAccessor();
+        bus.AddSingleton<OutboxBypass>();
+        bus.AddSendObserver<OutboxBypass>(services => services.GetRequiredService<OutboxBypass>());
+        bus.AddPublishObserver<OutboxBypass>(services => services.GetRequiredService<OutboxBypass>());
 
         bus.AddScoped<ConsumerOutbox<TDbContext>>();
         bus.AddScoped<IOutboxContextFactory<TDbContext>, ConsumerOutboxFactory<TDbContext>>();

@@ -75,6 +75,9 @@ public static class MessagingRegistration
             return json;
         });
         factory.MessageTopology.SetEntityNameFormatter(new ExchangeNames(factory.MessageTopology.EntityNameFormatter));
+        var trace = new TraceContext();
+        factory.ConfigureSend(pipe => pipe.UseFilter(trace));
+        factory.ConfigurePublish(pipe => pipe.UseFilter(trace));
         foreach (var settings in context.GetServices<BusSettings>())
             settings.Apply(context, factory);
     }

@@ -1,6 +1,8 @@
 using Consumers.WorkLedger;
 using Contracts;
 using Contracts.BatchInference;
+using Microsoft.Extensions.DependencyInjection;
+using Npgsql;
 using Sagas.WorkLedger;
 using Support;
 
@@ -110,7 +112,7 @@ public sealed class LedgerTests(PostgresServer server) : IClassFixture<PostgresS
         await ledger.AnnounceAsync(slots: 3);
         var large = await ledger.PlanAsync(50, tenant: "large");
         var small = await ledger.PlanAsync(50, tenant: "small");
-        while (await ledger.Dispatcher.DispatchAsync(default))
+        while (await ledger.Dispatcher.DispatchAsync(default) == DispatcherLook.Done)
         {
         }
 
@@ -119,6 +121,32 @@ public sealed class LedgerTests(PostgresServer server) : IClassFixture<PostgresS
         await Eventually.TrueAsync(() => ledger.Facts.Of<ScoreShard>().Count == 6, "the ledger to say so");
         ledger.Facts.Of<ScoreShard>().ShouldAllBe(s => s.Attempt == 1);
     }
+
+    [Fact]
+    public async Task A_dispatcher_that_found_another_node_looking_looks_again_without_waiting_for_its_poll()
+    {
+        await using var ledger = await LedgerHost.StartAsync(server, new() { ["WorkLedger:Poll"] = "01:00:00" });
+        var database = ledger.Services.GetRequiredService<NpgsqlDataSource>();
+        await using var other = await database.OpenConnectionAsync();
+        await ExecuteAsync(other, $"SELECT pg_advisory_lock({DispatcherLock})");
+        await ledger.Dispatcher.StartAsync(default);
+        var job = await ledger.PlanAsync(1);
+        (await ledger.UnitsAsync(job)).ShouldAllBe(u => u.State == WorkUnitState.Pending);
+
+        await ExecuteAsync(other, $"SELECT pg_advisory_unlock({DispatcherLock})");
+
+        await Eventually.TrueAsync(async () => (await ledger.UnitsAsync(job)).All(u => u.State == WorkUnitState.Dispatched), "the unit to be dispatched");
+        await ledger.Dispatcher.StopAsync(default);
+
+        static async Task ExecuteAsync(NpgsqlConnection connection, string sql)
+        {
+            await using var command = new NpgsqlCommand(sql, connection);
+            await command.ExecuteNonQueryAsync();
+        }
+    }
+
+    // As in the dispatcher: what every node's asks for.
+    const long DispatcherLock = 0x5A6A_0001;
 
     [Fact]
     public async Task Gives_higher_priority_all_places()

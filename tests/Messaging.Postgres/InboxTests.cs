@@ -92,6 +92,63 @@ public sealed class InboxTests(PostgresServer server) : IClassFixture<PostgresSe
     }
 
     [Fact]
+    public async Task A_twin_is_known_when_its_day_had_no_partition_yet_and_when_it_has_got_one()
+    {
+        await using var shop = await ShopHost.StartAsync(await server.CreateDatabaseAsync(), Ready);
+        var partitions = shop.Services.GetRequiredService<InboxPartitions>();
+        var today = DateOnly.FromDateTime(TimeProvider.System.GetUtcNow().UtcDateTime);
+        var day = today.AddDays(10);
+        var (order, message) = (NewId.NextGuid(), NewId.NextGuid());
+        using var twins = new CountOf("messaging.inbox.duplicates");
+
+        await SendAsync();
+        await Eventually.TrueAsync(async () => await shop.EffectsAsync(order) == 1, "the message");
+        (await shop.CountAsync($"messaging.inbox_default WHERE message_id = '{message}'")).ShouldBe(1);
+        await SendAsync();
+        await Eventually.TrueAsync(() => twins.Value == 1, "a twin to be dropped");
+        await partitions.MaintainAsync(today.AddDays(5), default);
+        (await shop.CountAsync($"messaging.inbox_{day:yyyyMMdd} WHERE message_id = '{message}'")).ShouldBe(1);
+        await SendAsync();
+        await Eventually.TrueAsync(() => twins.Value == 2, "another to be dropped");
+
+        (await shop.EffectsAsync(order)).ShouldBe(1);
+
+        Task SendAsync() => shop.Bus.Publish(new OrderReady(order), x =>
+        {
+            x.MessageId = message;
+            x.Headers.Set(InboxDay.Header, InboxDay.Format(day.ToDateTime(default)));
+        });
+    }
+
+    [Fact]
+    public async Task Several_nodes_may_keep_the_partitions_at_once_while_messages_come()
+    {
+        var database = await server.CreateDatabaseAsync();
+        var hosts = await Task.WhenAll(Enumerable.Range(0, 3).Select(_ => ShopHost.StartAsync(database, Ready)));
+        var today = DateOnly.FromDateTime(TimeProvider.System.GetUtcNow().UtcDateTime);
+        var order = NewId.NextGuid();
+        const int Days = 12;
+
+        for (var day = 0; day <= Days; day++)
+        {
+            var later = today.AddDays(day);
+            await Task.WhenAll([
+                .. hosts.Select(host => host.Services.GetRequiredService<InboxPartitions>().MaintainAsync(later, default)),
+                hosts[day % 3].Bus.Publish(new OrderReady(order), x => x.Headers.Set(InboxDay.Header, InboxDay.Format(later.AddDays(InboxPartitions.DaysAhead).ToDateTime(default)))),
+            ]);
+        }
+
+        await Eventually.TrueAsync(async () => await hosts[0].EffectsAsync(order) == Days + 1, "every message");
+        // Seven days back, today, and those ahead; and the default one.
+        (await PartitionsAsync(hosts[0])).ShouldBe(7 + InboxPartitions.DaysAhead + 1);
+        foreach (var host in hosts)
+        {
+            host.Logs.At(LogLevel.Error).ShouldBeEmpty();
+            await host.DisposeAsync();
+        }
+    }
+
+    [Fact]
     public async Task Old_days_are_dropped_and_coming_ones_prepared()
     {
         await using var shop = await ShopHost.StartAsync(await server.CreateDatabaseAsync());

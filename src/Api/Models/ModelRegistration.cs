@@ -3,6 +3,7 @@ using Api.Requests;
 using Contracts;
 using MassTransit;
 using Messaging.PlainJson;
+using Messaging.Postgres;
 using Microsoft.AspNetCore.Http;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.Options;
@@ -96,7 +97,8 @@ sealed partial class ModelRegistration(
         try
         {
             var client = bus.CreateRequestClient<InspectModel>(RequestTimeout.After(ms: (int)options.Value.InspectTimeout.TotalMilliseconds));
-            var answer = await client.GetResponse<ModelInspected, ModelRefused>(new InspectModel(file.Uri, file.Sha256), cancellationToken);
+            var answer = await client.GetResponse<ModelInspected, ModelRefused>(
+                new InspectModel(file.Uri, file.Sha256), question => question.UseExecute(context => context.BypassOutbox()), cancellationToken);
             if (answer.Is(out Response<ModelRefused>? refused))
                 throw Refused(file, refused!.Message.Failure);
             return answer.Is(out Response<ModelInspected>? inspected) ? inspected!.Message : throw new InvalidOperationException("Neither answer came.");

@@ -40,6 +40,20 @@ sealed partial class InboxPartitions(
     public async Task MaintainAsync(DateOnly today, CancellationToken cancellationToken)
     {
         await using var connection = await dataSource.OpenConnectionAsync(cancellationToken);
+        // One node at a time: the next finds all done.
+        await LockAsync(connection, cancellationToken);
+        try
+        {
+            await MaintainAsync(connection, today, cancellationToken);
+        }
+        finally
+        {
+            await UnlockAsync(connection);
+        }
+    }
+
+    async Task MaintainAsync(NpgsqlConnection connection, DateOnly today, CancellationToken cancellationToken)
+    {
         var existing = await ListAsync(connection, cancellationToken);
         for (var day = today; day <= today.AddDays(DaysAhead - 1); day = day.AddDays(1))
         {
@@ -83,23 +97,28 @@ sealed partial class InboxPartitions(
         return days;
     }
 
-    // One node at a time, and never long in a queue for a table lock: behind it every consumer would wait too.
+    static async Task LockAsync(NpgsqlConnection connection, CancellationToken cancellationToken)
+    {
+        await using var command = new NpgsqlCommand("SELECT pg_advisory_lock(hashtextextended('messaging.inbox', 0))", connection);
+        await command.ExecuteNonQueryAsync(cancellationToken);
+    }
+
+    // A broken connection has lost its lock already.
+    static async Task UnlockAsync(NpgsqlConnection connection)
+    {
+        if (connection.FullState != System.Data.ConnectionState.Open)
+            return;
+        await using var command = new NpgsqlCommand("SELECT pg_advisory_unlock(hashtextextended('messaging.inbox', 0))", connection);
+        await command.ExecuteNonQueryAsync(CancellationToken.None);
+    }
+
+    // Never long in a queue for a table lock: behind it every consumer would wait too.
     static async Task RunAsync(NpgsqlConnection connection, string sql, CancellationToken cancellationToken)
     {
         await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
         await using var command = new NpgsqlCommand(
-            "SET LOCAL lock_timeout = '2s'; SELECT pg_advisory_xact_lock(hashtextextended('messaging.inbox', 0)); " + sql, connection, transaction);
-        try
-        {
-            await command.ExecuteNonQueryAsync(cancellationToken);
-        }
-        catch (PostgresException exception) when (exception.SqlState == PostgresErrorCodes.InvalidObjectDefinition
-            || exception.SqlState == PostgresErrorCodes.WrongObjectType || exception.SqlState == PostgresErrorCodes.DuplicateTable)
-        {
-            // Another node made the partition since we looked.
-            return;
-        }
-
+            "SET LOCAL lock_timeout = '2s'; " + sql, connection, transaction);
+        await command.ExecuteNonQueryAsync(cancellationToken);
         await transaction.CommitAsync(cancellationToken);
     }
 

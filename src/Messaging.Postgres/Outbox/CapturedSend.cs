@@ -1,7 +1,5 @@
-using System.Diagnostics;
 using MassTransit;
 using MassTransit.Context;
-using MassTransit.Logging;
 using Messaging.Postgres.Inbox;
 
 namespace Messaging.Postgres.Outbox;
@@ -18,8 +16,6 @@ static class CapturedSend
         send.Delay = null;
         send.MessageId ??= NewId.NextGuid();
         send.Headers.Set(InboxDay.Header, InboxDay.Format(due > now ? due.Value : now));
-        if (Activity.Current?.Id is { } activity && !send.Headers.TryGetHeader(DiagnosticHeaders.ActivityId, out _))
-            send.Headers.Set(DiagnosticHeaders.ActivityId, activity);
 
         return new OutboxMessage
         {

@@ -95,7 +95,7 @@ static class ConsumerOutboxPipe
         where T : class
     {
         var started = Stopwatch.GetTimestamp();
-        if (await outbox.RunAsync(context, options, withInbox, next.Send))
+        if (await outbox.RunAsync(context, options, withInbox, inside => OutboxBypass.WatchAsync(() => next.Send(inside))))
             return;
 
         // Nobody consumed it, and without this word MassTransit would call it skipped.

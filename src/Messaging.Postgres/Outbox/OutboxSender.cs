@@ -22,8 +22,9 @@ sealed partial class OutboxSender(IBus bus, BusGate gate, SentMessages sent, Tim
         {
             if (!gate.IsOpen || cancellationToken.IsCancellationRequested || clock.GetElapsedTime(insertedAt) > OutboxLease.Usable)
             {
-                Telemetry.LeasesLapsed.Add(window.Length);
                 LogLeftToSweeper(window.Length);
+                if (gate.IsStopping)
+                    sent.LeaveBehind(window.Select(m => m.Id));
                 continue;
             }
 
@@ -40,7 +41,6 @@ sealed partial class OutboxSender(IBus bus, BusGate gate, SentMessages sent, Tim
         }
         catch (Exception exception)
         {
-            Telemetry.LeasesLapsed.Add(1);
             LogSendFailed(message.MessageId, message.Destination, exception);
         }
     }

@@ -63,6 +63,9 @@ public sealed class WorkJob
     /// <summary>Why the job was stopped or failed, as JSON of <see cref="Contracts.Failure"/>.</summary>
     public string? Failure { get; set; }
 
+    /// <summary>Trace of the request that brought the job, as a <c>traceparent</c>: what the ledger says of the job later belongs to it.</summary>
+    public string? Trace { get; set; }
+
     public DateTimeOffset AcceptedAt { get; set; }
     public DateTimeOffset? AdmittedAt { get; set; }
     public DateTimeOffset? PlannedAt { get; set; }
