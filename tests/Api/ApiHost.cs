@@ -109,8 +109,8 @@ public class ApiHost : IAsyncLifetime
         {
             bus.AddPostgresMessaging<PlatformDbContext>();
             bus.AddConsumer<Recorder>();
-            bus.AddConsumer<EventRecorder>();
-            bus.AddConsumer<UpdateRecorder>();
+            bus.AddConsumer<EventRecorder, PlainJsonReader<EventRecorder>>();
+            bus.AddConsumer<UpdateRecorder, PlainJsonReader<UpdateRecorder>>();
             AddWorker(builder, bus);
             bus.AddApi();
         });
@@ -235,6 +235,13 @@ public class ApiHost : IAsyncLifetime
         Directory.EnumerateFiles(Outputs, "*", SearchOption.AllDirectories).Count() + Directory.EnumerateFiles(Models, "*", SearchOption.AllDirectories).Count()));
 
     // One consumer an endpoint: plain JSON does not say which type it is to MassTransit.
+    sealed class PlainJsonReader<T> : ConsumerDefinition<T> where T : class, IConsumer
+    {
+        protected override void ConfigureConsumer(
+            IReceiveEndpointConfigurator endpointConfigurator, IConsumerConfigurator<T> consumerConfigurator, IRegistrationContext context) =>
+            endpointConfigurator.UseRawJsonDeserializer(RawSerializerOptions.AnyMessageType, isDefault: true);
+    }
+
     sealed class EventRecorder(ApiHost host) : IConsumer<BatchInferenceOutput>
     {
         public Task Consume(ConsumeContext<BatchInferenceOutput> context)

@@ -143,6 +143,13 @@ sealed class Told
 }
 
 // One consumer an endpoint: plain JSON does not say which type it is to MassTransit.
+sealed class PlainJsonReader<T> : ConsumerDefinition<T> where T : class, IConsumer
+{
+    protected override void ConfigureConsumer(
+        IReceiveEndpointConfigurator endpointConfigurator, IConsumerConfigurator<T> consumerConfigurator, IRegistrationContext context) =>
+        endpointConfigurator.UseRawJsonDeserializer(RawSerializerOptions.AnyMessageType, isDefault: true);
+}
+
 sealed class OutputReader(Told told) : IConsumer<BatchInferenceOutput>
 {
     public Task Consume(ConsumeContext<BatchInferenceOutput> context)

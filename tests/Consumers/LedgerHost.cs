@@ -55,8 +55,8 @@ sealed class LedgerHost : IAsyncDisposable
             bus.AddConsumer<CommitShardsConsumer>().Endpoint(e => e.Name = "batch-shards-scored");
             bus.AddConsumer<ShardFailedConsumer>().Endpoint(e => e.Name = "batch-shards-failed");
             bus.AddConsumer<AnnounceJobConsumer>().Endpoint(e => e.Name = "batch-announce");
-            bus.AddConsumer<OutputReader>();
-            bus.AddConsumer<MetricsReader>();
+            bus.AddConsumer<OutputReader, PlainJsonReader<OutputReader>>();
+            bus.AddConsumer<MetricsReader, PlainJsonReader<MetricsReader>>();
             bus.AddConsumer<FactConsumer>().Endpoint(e => e.Name = "facts");
             bus.AddConsumer<OrderConsumer>().Endpoint(e => e.Name = BatchQueues.Units);
         });

@@ -61,12 +61,13 @@ public sealed class IntegrationTests(RabbitMqServer broker) : IClassFixture<Rabb
         await System.PublishTextAsync($"{{ \"jobId\": \"large\", \"x\": \"{new string('x', 300_000)}\" }}", new { messageId = "garbage-3" });
         await System.PublishTextAsync($"{{ \"jobId\": \"deep\", \"x\": {new string('[', 5000)}{new string(']', 5000)} }}", new { messageId = "garbage-4" });
         await System.PublishAsync(Request("bad", model: "nope-model", batchSize: 0));
-        // With a name that is no UUID, twice; with a UUID; by message_id alone, twice; with no name at all; in MassTransit's envelope.
+        // With a name that is no UUID, twice; with a UUID; by message_id alone, twice; with no name at all, which makes two jobs; in MassTransit's envelope.
         await System.PublishAsync(Request("orders-1"), new { contentType = "application/json" });
         await System.PublishAsync(Request("orders-1"));
         await System.PublishAsync(Request(own));
         await System.PublishAsync(Request(null), new { messageId = "orders-2" });
         await System.PublishAsync(Request(null), new { messageId = "orders-2" });
+        await System.PublishAsync(Request(null));
         await System.PublishAsync(Request(null));
         await System.PublishAsync(
             new { messageId = Guid.CreateVersion7(), messageType = new[] { "urn:message:Theirs:Score" }, message = Request("orders-3"), headers = new { } },
@@ -87,12 +88,14 @@ public sealed class IntegrationTests(RabbitMqServer broker) : IClassFixture<Rabb
             body.GetProperty("rows").GetProperty("scored").GetInt64().ShouldBe(10_000);
             var job = await Platform.JobAsync(body.GetProperty("jobId").GetGuid());
             job.ManifestUri.ShouldBe(body.GetProperty("manifestUri").GetString());
-            Tables.Of(job, "transaction_id").Count.ShouldBe(10_000);
+            var published = Tables.Of(job, "record");
+            (published.Rows, published.Keys).ShouldBe((10_000, 10_000));
             (await Platform.Http.GetAsync(body.GetProperty("links").GetProperty("self").GetString())).IsSuccessStatusCode.ShouldBeTrue();
         }
 
         (await System.EventAsync(own, "batch-job-started")).Body.GetProperty("jobId").GetString().ShouldBe(own);
-        await Eventually.TrueAsync(() => System.Heard.Any(e => e.Type == "batch-job-completed" && e.Reference is null), "the end of the job without a name");
+        await Eventually.TrueAsync(
+            () => System.Heard.Count(e => e.Type == "batch-job-completed" && e.Reference is null) == 2, "the end of two jobs without a name", TimeSpan.FromMinutes(2));
 
         var rejected = await System.EventAsync("bad", "batch-job-rejected");
         rejected.Body.GetProperty("failure").GetProperty("fields").EnumerateArray().Select(f => f.GetProperty("field").GetString()).ShouldBe(["batchSize", "model"], ignoreOrder: true);
@@ -101,9 +104,9 @@ public sealed class IntegrationTests(RabbitMqServer broker) : IClassFixture<Rabb
             (await System.EventAsync(reference, "batch-job-rejected")).Body.GetProperty("failure").GetProperty("code").GetString().ShouldBe(code);
 
         var output = System.Heard.Where(e => e.Exchange == "batch-inference-output").ToList();
-        output.Count(e => e.Type == "batch-job-started").ShouldBe(5);
+        output.Count(e => e.Type == "batch-job-started").ShouldBe(6);
         output.Select(e => e.MessageId).ShouldBeUnique();
-        (await JobsAsync()).ShouldBe(5);
+        (await JobsAsync()).ShouldBe(6);
         System.Heard.Where(e => e.Exchange == "model-updates").Select(e => e.Body.GetProperty("model").GetString()).ShouldContain("fraud-detection-model");
         await Platform.ShouldKeepInvariantsAsync();
     }

@@ -36,6 +36,7 @@ sealed class RawMessageDeserializer : ISerializerFactory, IMessageDeserializer
 
     public SerializerContext Deserialize(MessageBody body, Headers headers, Uri? destinationAddress = null)
     {
+        // A header of this name goes before the transport's own field: what was requeued keeps the name it came with.
         var message = new RawMessage(body.GetBytes(), headers.Get<string>(MessageHeaders.MessageId));
         // None of the sender's headers are MassTransit's: an address or id in them means nothing here.
         var context = new RawMessageContext(new DictionarySendHeaders(), destinationAddress, default);
