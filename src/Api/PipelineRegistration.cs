@@ -3,6 +3,7 @@ using Api.Models;
 using Api.Operations;
 using Api.Requests;
 using Artifacts;
+using MassTransit;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
@@ -37,6 +38,9 @@ public static class PipelineRegistration
         services.AddScoped<ManifestFiles>();
         return builder;
     }
+
+    /// <summary>What the API's host receives: requests that come as messages.</summary>
+    public static void AddApi(this IBusRegistrationConfigurator bus) => bus.AddConsumer<BatchJobIntake, BatchJobIntakeDefinition>();
 
     static void AddModels(this IServiceCollection services)
     {

@@ -13,7 +13,11 @@ try
     var builder = HostProcess.CreateBuilder(args, port: 8080);
     builder.AddPlatformDatabase();
     // What this host cannot send itself, the consumers' sweepers do.
-    builder.AddBrokerMessaging(bus => bus.AddPostgresMessaging<PlatformDbContext>(messaging => (messaging.Sweep, messaging.DrainDeadLetters) = (false, false)));
+    builder.AddBrokerMessaging(bus =>
+    {
+        bus.AddPostgresMessaging<PlatformDbContext>(messaging => (messaging.Sweep, messaging.DrainDeadLetters) = (false, false));
+        bus.AddApi();
+    });
     builder.Services.AddSharedArtifacts();
     builder.AddApi();
     builder.Services.AddHealthChecks().AddDatabase().AddCheck<DatabaseMigration>("tables", tags: [Health.Needed]);

@@ -2,6 +2,7 @@ using System.Text.Json.Serialization;
 using MassTransit;
 using MassTransit.Middleware;
 using Messaging.DeadLetters;
+using Messaging.PlainJson;
 using Messaging.Transports;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
@@ -73,6 +74,7 @@ public static class MessagingRegistration
             json.NumberHandling |= JsonNumberHandling.AllowNamedFloatingPointLiterals;
             return json;
         });
+        factory.MessageTopology.SetEntityNameFormatter(new ExchangeNames(factory.MessageTopology.EntityNameFormatter));
         var trace = new TraceContext();
         factory.ConfigureSend(pipe => pipe.UseFilter(trace));
         factory.ConfigurePublish(pipe => pipe.UseFilter(trace));

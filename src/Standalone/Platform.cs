@@ -23,6 +23,7 @@ static class Platform
             bus.AddPostgresMessaging<PlatformDbContext>();
             bus.AddConsumers();
             bus.AddWorker();
+            bus.AddApi();
         });
         builder.Services.AddWorker();
         builder.AddApi();

@@ -3,6 +3,7 @@ using Api.Requests;
 using Contracts;
 using MassTransit;
 using Messaging;
+using Messaging.PlainJson;
 using Messaging.Postgres;
 using Microsoft.AspNetCore.Http;
 using Microsoft.EntityFrameworkCore;
@@ -18,7 +19,7 @@ namespace Api.Models;
 /// everything else: a file that kills its reader must not kill the API.
 /// </summary>
 sealed partial class ModelRegistration(
-    PlatformDbContext db, IBus bus, ModelFiles files, Idempotency idempotency, IOptions<ApiOptions> options, TimeProvider clock)
+    PlatformDbContext db, IBus bus, IPublishEndpoint outbox, ModelFiles files, Idempotency idempotency, IOptions<ApiOptions> options, TimeProvider clock)
 {
     const int LongestDescription = 2000;
     static readonly TimeSpan ToSend = TimeSpan.FromSeconds(2);
@@ -65,10 +66,12 @@ sealed partial class ModelRegistration(
         try
         {
             var created = Answer.Of(StatusCodes.Status201Created, ModelVersionView.Of(model), ModelVersionView.PathOf(model));
-            return await idempotency.SaveAsync(key, created, () =>
+            return await idempotency.SaveAsync(key, created, async () =>
             {
                 db.Models.Add(model);
-                return Task.CompletedTask;
+                // First the row: whether it is new is known then.
+                await db.SaveChangesAsync(cancellationToken);
+                await AnnounceAsync(model, cancellationToken);
             }, cancellationToken);
         }
         catch (DbUpdateException e) when (e.InnerException is PostgresException { SqlState: PostgresErrorCodes.UniqueViolation })
@@ -78,6 +81,13 @@ sealed partial class ModelRegistration(
             var twin = await FindAsync(tenant, name, file.Sha256, cancellationToken) ?? throw new InvalidOperationException($"Version {file.Sha256} of {name} is both there and not.", e);
             return await idempotency.SaveAsync(key, Answer.Of(StatusCodes.Status200OK, twin), () => Task.CompletedTask, cancellationToken);
         }
+    }
+
+    Task AnnounceAsync(RegisteredModel model, CancellationToken cancellationToken)
+    {
+        var update = new ModelUpdate(
+            ModelUpdate.VersionRegistered, model.Name, model.Version, model.Description, model.Bytes, model.RowsPerSecond, model.RegisteredAt, ModelVersionView.PathOf(model));
+        return outbox.PublishJson(update, NamedGuid.Of($"{update.Type}\n{model.Tenant}\n{model.Name}\n{model.Version}"), update.Type, cancellationToken);
     }
 
     async Task<ModelVersionView?> FindAsync(string tenant, string name, string version, CancellationToken cancellationToken) =>

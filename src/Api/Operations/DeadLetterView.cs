@@ -8,7 +8,7 @@ namespace Api.Operations;
 
 /// <summary>A message that was given up.</summary>
 /// <param name="Queue">Where it died. For one that could not be sent, where it was to go.</param>
-/// <param name="Reason"><c>error</c>: its consumer failed. <c>skipped</c>: nobody on the queue knew it. <c>unsendable</c>: it never left.</param>
+/// <param name="Reason"><c>error</c>: its consumer failed. <c>skipped</c>: nobody on the queue knew it. <c>refused</c>: it came from outside and is wrong in itself. <c>unsendable</c>: it never left.</param>
 /// <param name="MessageTypes">The most specific first; empty when the message could not be read.</param>
 /// <param name="Attempts">Tries to send it that were counted.</param>
 /// <param name="BodyBytes">Size of the whole body.</param>

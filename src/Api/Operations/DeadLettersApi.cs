@@ -26,8 +26,8 @@ static class DeadLettersApi
     static async Task<Results<Ok<DeadLetterList>, ProblemHttpResult>> ListAsync(
         DeadLetterBox box, CancellationToken cancellationToken, string? queue = null, string? reason = null, int limit = 50, string? after = null)
     {
-        if (reason is not (null or "error" or "skipped" or "unsendable"))
-            return Problem.From("invalid_request", "reason", "out_of_range", "Must be one of error, skipped, unsendable.");
+        if (reason is not (null or "error" or "skipped" or "refused" or "unsendable"))
+            return Problem.From("invalid_request", "reason", "out_of_range", "Must be one of error, skipped, refused, unsendable.");
         if (queue?.Contains('\0') == true)
             return Problem.From("invalid_request", "queue", "invalid_text", "Must be the name of a queue.");
         if (limit is < 1 or > MostListed)

@@ -140,7 +140,10 @@ public sealed partial class DeadLetterBox
 
 /// <summary>A message that was given up.</summary>
 /// <param name="Queue">Where it died. For one that could not be sent, where it was to go.</param>
-/// <param name="Reason"><c>error</c>: its consumer threw. <c>skipped</c>: nothing on the queue knew it. <c>unsendable</c>: it never left the outbox.</param>
+/// <param name="Reason">
+/// <c>error</c>: its consumer threw. <c>skipped</c>: nothing on the queue knew it. <c>refused</c>: it came from outside and is wrong in itself.
+/// <c>unsendable</c>: it never left the outbox.
+/// </param>
 /// <param name="Attempts">Counted tries to send it.</param>
 /// <param name="BodyBytes">Of the whole body.</param>
 /// <param name="BodyStart">As much of it as was asked for.</param>

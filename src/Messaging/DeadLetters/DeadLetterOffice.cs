@@ -82,6 +82,8 @@ sealed partial class DeadLetterOffice(string endpoint, bool redelivers, TimeProv
         }
     }
 
-    static Dictionary<string, string> Headers(ReceiveContext context) => context.TransportHeaders.GetAll()
-        .Where(h => !TransportHeader.IsOfDelivery(h.Key)).ToDictionary(h => h.Key, h => Convert.ToString(h.Value, CultureInfo.InvariantCulture) ?? "");
+    // A sender's own header may bear the name of one that the transport gives.
+    public static Dictionary<string, string> Headers(ReceiveContext context) => context.TransportHeaders.GetAll()
+        .Where(h => !TransportHeader.IsOfDelivery(h.Key))
+        .GroupBy(h => h.Key).ToDictionary(h => h.Key, h => Convert.ToString(h.Last().Value, CultureInfo.InvariantCulture) ?? "");
 }

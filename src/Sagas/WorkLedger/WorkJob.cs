@@ -1,4 +1,5 @@
 using Contracts;
+using Contracts.WorkLedger;
 
 namespace Sagas.WorkLedger;
 
@@ -47,6 +48,12 @@ public sealed class WorkJob
     /// <summary>The pipeline's own request, as JSON.</summary>
     public required string Spec { get; set; }
 
+    /// <summary>What the sender of a message calls the job; null when it gave no name, and for requests over HTTP.</summary>
+    public string? Reference { get; set; }
+
+    /// <summary>Of the request in a message: tells whether the same name came with the same request.</summary>
+    public string? RequestSha256 { get; set; }
+
     /// <summary>Input files whose units are in the ledger.</summary>
     public int PlannedFiles { get; set; }
 
@@ -63,6 +70,8 @@ public sealed class WorkJob
     public DateTimeOffset? AdmittedAt { get; set; }
     public DateTimeOffset? PlannedAt { get; set; }
     public DateTimeOffset? EndedAt { get; set; }
+
+    public JobRows CountRows() => new(InputRows, Scored, Quarantined, Skipped, InputRows - Scored - Quarantined - Skipped);
 }
 
 public static class WorkJobState
