@@ -118,17 +118,18 @@ public sealed class SweeperTests(PostgresServer server) : IClassFixture<Postgres
         {
             writer.Crash();
             await writer.PublishAsync(new OrderReady(NewId.NextGuid()));
+            await writer.ExecuteAsync(
+                $"""
+                INSERT INTO messaging.outbox (id, message_id, destination, message_type, content_type, headers, body, sent_at, visible_at)
+                SELECT gen_random_uuid(), m, destination, message_type, content_type, headers,
+                    convert_to(replace(convert_from(body, 'UTF8'), message_id::text, m::text), 'UTF8'), now(), now()
+                FROM (SELECT gen_random_uuid() AS m FROM generate_series(2, {rows})) n, messaging.outbox;
+                UPDATE messaging.outbox SET visible_at = now() + interval '1 hour'
+                """);
         }
 
         var hosts = await Task.WhenAll(Enumerable.Range(0, Nodes).Select(_ => ShopHost.StartAsync(
             database, bus => bus.AddConsumer<TallyConsumer>(), o => (o.SweepBatch, o.FreeLeasesAtStart) = (Batch, false), s => s.AddSingleton(tally))));
-        await hosts[0].ExecuteAsync(
-            $"""
-            INSERT INTO messaging.outbox (id, message_id, destination, message_type, content_type, headers, body, sent_at, visible_at)
-            SELECT gen_random_uuid(), m, destination, message_type, content_type, headers,
-                convert_to(replace(convert_from(body, 'UTF8'), message_id::text, m::text), 'UTF8'), now(), now()
-            FROM (SELECT gen_random_uuid() AS m FROM generate_series(2, {rows})) n, messaging.outbox
-            """);
         await hosts[0].LapseLeasesAsync();
         hosts[1].Services.GetRequiredService<OutboxWakeUp>().Now();
         hosts[2].Services.GetRequiredService<OutboxWakeUp>().Now();
