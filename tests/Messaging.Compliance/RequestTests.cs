@@ -63,7 +63,7 @@ public sealed class RabbitMqRequestTests(RabbitMqTransport transport) : RequestT
         var door = new Door();
         await using var shop = await site.StartAsync(bus => bus.AddConsumer<SlowCountConsumer, SlowCountDefinition>(), services: s => s.AddSingleton(door));
         var order = NewId.NextGuid();
-        await using (var worker = await WorkerHost.StartAsync(site.Settings))
+        await using (var worker = await WorkerHost.StartAsync(site.Settings, awaitBus: false))
         {
             _ = worker.Bus.CreateRequestClient<CountBoxes>().GetResponse<BoxesCounted>(new CountBoxes(order, boxes)).ContinueWith(answer => answer.Exception, TaskScheduler.Default);
             await door.Entered.Task.WaitAsync(TimeSpan.FromMinutes(1));

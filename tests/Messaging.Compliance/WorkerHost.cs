@@ -17,10 +17,13 @@ public sealed class WorkerHost : IAsyncDisposable
 
     public IServiceProvider Services => _host.Services;
 
+    public bool IsStopping => _host.Services.GetRequiredService<IHostApplicationLifetime>().ApplicationStopping.IsCancellationRequested;
+
     public IBus Bus => _host.Services.GetRequiredService<IBus>();
 
     public static async Task<WorkerHost> StartAsync(
-        IEnumerable<KeyValuePair<string, string?>> settings, Action<IBusRegistrationConfigurator>? bus = null, Action<IServiceCollection>? services = null)
+        IEnumerable<KeyValuePair<string, string?>> settings, Action<IBusRegistrationConfigurator>? bus = null, Action<IServiceCollection>? services = null,
+        bool awaitBus = true)
     {
         // Whatever used an earlier host's bus in this flow has left its log context here, and that host may be gone.
         LogContext.Current = null;
@@ -32,6 +35,9 @@ public sealed class WorkerHost : IAsyncDisposable
         builder.AddMessaging(b => bus?.Invoke(b));
         var host = builder.Build();
         await host.StartAsync();
+        using var limit = new CancellationTokenSource(TimeSpan.FromMinutes(1));
+        if (awaitBus)
+            await host.Services.GetRequiredService<IBusControl>().WaitForHealthStatus(BusHealthStatus.Healthy, limit.Token);
         return new WorkerHost(host, logs);
     }
 

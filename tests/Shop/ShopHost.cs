@@ -67,7 +67,8 @@ public sealed class ShopHost : IAsyncDisposable
     static async Task CreateTablesAsync(NpgsqlDataSource dataSource)
     {
         await using var command = dataSource.CreateCommand(
-            MessagingSchema.Sql + """
+            // Hosts that start together on one database would run into each other.
+            "SELECT pg_advisory_xact_lock(1);" + MessagingSchema.Sql + """
 
             CREATE SCHEMA IF NOT EXISTS shop;
             CREATE TABLE IF NOT EXISTS shop.orders ("CorrelationId" uuid PRIMARY KEY, "CurrentState" text NOT NULL, "Reference" text NOT NULL,

@@ -1,13 +1,17 @@
 using System.Security.Authentication;
 using MassTransit;
+using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using RabbitMQ.Client.Exceptions;
 
 namespace Messaging.Transports;
 
-/// <summary>A broker that is there but lets nobody in is asked again for ever; this says which settings to look at.</summary>
-sealed partial class BrokerRefusals(IOptions<MessagingOptions> options, ILogger<BrokerRefusals> logger) : IReceiveEndpointObserver
+/// <summary>
+/// Says which settings to look at when the broker is there but does not let this host in. It is asked again, except with the password:
+/// that MassTransit gives up at once, and the host stops rather than stay deaf.
+/// </summary>
+sealed partial class BrokerRefusals(IOptions<MessagingOptions> options, IHostApplicationLifetime lifetime, ILogger<BrokerRefusals> logger) : IReceiveEndpointObserver
 {
     const string Section = $"{MessagingOptions.Section}:{nameof(MessagingOptions.RabbitMq)}:";
     const ushort NotAllowed = 530;
@@ -19,7 +23,12 @@ sealed partial class BrokerRefusals(IOptions<MessagingOptions> options, ILogger<
     {
         // Each endpoint tries again every few seconds.
         if (Reason(faulted.Exception) is { } reason && Interlocked.Exchange(ref _said, reason) != reason)
+        {
             LogRefused(_rabbit.Host, _rabbit.EffectivePort, reason);
+            if (Found<AuthenticationFailureException>(faulted.Exception))
+                lifetime.StopApplication();
+        }
+
         return Task.CompletedTask;
     }
 
@@ -45,6 +54,10 @@ sealed partial class BrokerRefusals(IOptions<MessagingOptions> options, ILogger<
             $"its certificate is not trusted here. Check {Section}{nameof(RabbitMqOptions.TlsServerName)} and {nameof(RabbitMqOptions.TlsAuthorityFile)}",
         _ => Reason(exception.InnerException),
     };
+
+    static bool Found<T>(Exception? exception)
+        where T : Exception =>
+        exception is T || (exception is AggregateException several ? several.InnerExceptions.Any(Found<T>) : exception is not null && Found<T>(exception.InnerException));
 
     [LoggerMessage(LogLevel.Error, "RabbitMQ at {Host}:{Port} refuses this host: {Reason}")]
     partial void LogRefused(string host, int port, string reason);

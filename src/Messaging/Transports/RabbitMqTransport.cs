@@ -53,7 +53,11 @@ static class RabbitMqTransport
     {
         tls.ServerName = options.TlsServerName.Length > 0 ? options.TlsServerName : options.Host;
         if (options.TlsAuthorityFile.Length == 0)
+        {
+            // MassTransit's own rule lets wrong names pass.
+            tls.CertificateValidationCallback = (_, _, _, errors) => errors == SslPolicyErrors.None;
             return;
+        }
 
         X509Certificate2Collection authorities = [];
         authorities.ImportFromPemFile(options.TlsAuthorityFile);
