@@ -15,7 +15,7 @@ static class Platform
 {
     public static void AddPlatform(this WebApplicationBuilder builder)
     {
-        builder.Services.AddDbContext<PlatformDbContext>((services, db) => db.UseNpgsql(services.GetRequiredService<NpgsqlDataSource>()));
+        builder.Services.AddDbContextPool<PlatformDbContext>((services, db) => db.UseNpgsql(services.GetRequiredService<NpgsqlDataSource>()));
         Consumers.BatchInference.PipelineRegistration.AddBatchInference(builder.Services, alone: true);
         builder.AddMessaging(bus =>
         {

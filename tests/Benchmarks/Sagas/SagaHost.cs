@@ -20,7 +20,7 @@ sealed class SagaHost : IAsyncDisposable
     const int Prefetch = 64;
     const int Concurrency = 32;
 
-    readonly IHost _host;
+    internal readonly IHost _host;
     readonly NpgsqlDataSource? _database;
     readonly Completions _completions;
     readonly IBus _bus;
@@ -40,7 +40,7 @@ sealed class SagaHost : IAsyncDisposable
             var text = new NpgsqlConnectionStringBuilder(database) { MaxPoolSize = 40, NoResetOnClose = true, MaxAutoPrepare = 100, AutoPrepareMinUsages = 2 };
             dataSource = NpgsqlDataSource.Create(text.ConnectionString);
             builder.Services.AddSingleton(dataSource);
-            builder.Services.AddDbContext<OrderContext>(db => db.UseNpgsql(dataSource));
+            builder.Services.AddDbContextPool<OrderContext>(db => db.UseNpgsql(dataSource));
         }
 
         builder.AddMessaging(bus =>
