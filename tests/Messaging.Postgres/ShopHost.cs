@@ -45,7 +45,7 @@ public sealed class ShopHost : IAsyncDisposable
         var builder = Host.CreateApplicationBuilder(new HostApplicationBuilderSettings { DisableDefaults = true });
         builder.Logging.AddProvider(logs);
         builder.Services.AddSingleton(dataSource);
-        builder.Services.AddDbContext<OrderContext>(db => db.UseNpgsql(dataSource));
+        builder.Services.AddDbContextPool<OrderContext>(db => db.UseNpgsql(dataSource));
         services?.Invoke(builder.Services);
         builder.AddMessaging(b =>
         {

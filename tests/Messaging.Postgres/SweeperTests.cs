@@ -90,7 +90,7 @@ public sealed class SweeperTests(PostgresServer server) : IClassFixture<Postgres
     public async Task A_message_whose_queue_nobody_makes_waits_uncounted_and_is_dead_after_a_day()
     {
         await using var sweeper = await LoneSweeper.StartAsync(await server.CreateDatabaseAsync(), o => o.MaxAttempts = 5, ("queue:nobody", 3));
-        sweeper.Bus.Answer = to => Task.FromException(new MessageReturnedException(to, "no route"));
+        sweeper.Bus.Answer = _ => Task.FromException(new MessageReturnedException("no route"));
 
         sweeper.Start();
         await Eventually.TrueAsync(async () => await sweeper.CountAsync("attempts = 0 AND last_error LIKE '%no route%'") > 0, "a try that counts for nothing");
