@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using System.Diagnostics;
 using MassTransit;
 using MassTransit.Saga;
@@ -10,7 +9,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Npgsql;
 
-namespace Benchmarks.Sagas;
+namespace Benchmarks.Orders;
 
 /// <summary>The order saga on RabbitMQ with quorum queues: durable, or with the repository in memory and no database at all.</summary>
 sealed class SagaHost : IAsyncDisposable
@@ -20,7 +19,7 @@ sealed class SagaHost : IAsyncDisposable
     const int Prefetch = 64;
     const int Concurrency = 32;
 
-    internal readonly IHost _host;
+    readonly IHost _host;
     readonly NpgsqlDataSource? _database;
     readonly Completions _completions;
     readonly IBus _bus;
