@@ -46,7 +46,7 @@ public sealed class ShopHost : IAsyncDisposable
         builder.Configuration.AddInMemoryCollection(settings);
         builder.Logging.AddProvider(logs);
         builder.Services.AddSingleton(dataSource);
-        builder.Services.AddDbContext<OrderContext>(db => db.UseNpgsql(dataSource));
+        builder.Services.AddDbContextPool<OrderContext>(db => db.UseNpgsql(dataSource));
         services?.Invoke(builder.Services);
         builder.AddMessaging(b =>
         {

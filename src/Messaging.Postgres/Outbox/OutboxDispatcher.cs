@@ -21,8 +21,16 @@ sealed class OutboxDispatcher(OutboxSender sender, BusGate gate, SentMessages se
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         await gate.WaitAsync(stoppingToken);
-        await foreach (var (messages, insertedAt) in _committed.Reader.ReadAllAsync(stoppingToken))
-            await sender.SendCommittedAsync(messages, insertedAt, stoppingToken);
+        var reader = _committed.Reader;
+        while (await reader.WaitToReadAsync(stoppingToken))
+        {
+            // What has come while others were being confirmed goes together. The first was inserted first.
+            reader.TryRead(out var first);
+            List<OutboxMessage> messages = [.. first.Messages];
+            while (messages.Count < OutboxSender.Concurrency && reader.TryRead(out var next))
+                messages.AddRange(next.Messages);
+            await sender.SendCommittedAsync(messages, first.InsertedAt, stoppingToken);
+        }
     }
 
     public override async Task StopAsync(CancellationToken cancellationToken)

@@ -13,7 +13,7 @@ namespace Messaging.Postgres.Outbox;
 sealed partial class OutboxSender(IBus bus, BusGate gate, SentMessages sent, TimeProvider clock, ILogger<OutboxSender> logger)
 {
     // Started in order, confirmed together: a broker's confirmation takes a round trip.
-    const int Concurrency = 64;
+    public const int Concurrency = 64;
 
     /// <summary>What cannot be sent now is left to the sweeper. It never throws: the messages are committed, and so is their cause.</summary>
     /// <param name="insertedAt">Timestamp of <see cref="TimeProvider.GetTimestamp"/> taken before the rows were inserted.</param>

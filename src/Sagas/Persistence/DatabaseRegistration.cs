@@ -34,7 +34,7 @@ public static class DatabaseRegistration
         services.AddSingleton(dataSource);
         services.AddSingleton<DbDataSource>(provider => provider.GetRequiredService<NpgsqlDataSource>());
         // Named: without a schema a role called sagas would find another table the second time, when its schema is there.
-        services.AddDbContext<PlatformDbContext>((provider, db) => db.UseNpgsql(
+        services.AddDbContextPool<PlatformDbContext>((provider, db) => db.UseNpgsql(
             provider.GetRequiredService<NpgsqlDataSource>(), npgsql => npgsql.MigrationsHistoryTable(HistoryRepository.DefaultTableName, "public")));
         return services;
     }

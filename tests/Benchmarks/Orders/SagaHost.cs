@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using System.Diagnostics;
 using MassTransit;
 using MassTransit.Saga;
@@ -10,7 +9,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Npgsql;
 
-namespace Benchmarks.Sagas;
+namespace Benchmarks.Orders;
 
 /// <summary>The order saga on RabbitMQ with quorum queues: durable, or with the repository in memory and no database at all.</summary>
 sealed class SagaHost : IAsyncDisposable
@@ -40,7 +39,7 @@ sealed class SagaHost : IAsyncDisposable
             var text = new NpgsqlConnectionStringBuilder(database) { MaxPoolSize = 40, NoResetOnClose = true, MaxAutoPrepare = 100, AutoPrepareMinUsages = 2 };
             dataSource = NpgsqlDataSource.Create(text.ConnectionString);
             builder.Services.AddSingleton(dataSource);
-            builder.Services.AddDbContext<OrderContext>(db => db.UseNpgsql(dataSource));
+            builder.Services.AddDbContextPool<OrderContext>(db => db.UseNpgsql(dataSource));
         }
 
         builder.AddMessaging(bus =>

@@ -3,7 +3,7 @@ using Messaging;
 using Messaging.Postgres;
 using Microsoft.EntityFrameworkCore;
 
-namespace Benchmarks.Sagas;
+namespace Benchmarks.Orders;
 
 // Four messages and three transitions a saga, as in the workload of the peers.
 
