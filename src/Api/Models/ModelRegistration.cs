@@ -96,14 +96,13 @@ sealed partial class ModelRegistration(
     // By the bus itself: the scope's own client would write the question to the outbox, where it waits for a commit that waits for the answer.
     async Task<ModelInspected> InspectAsync(IncomingModel file, CancellationToken cancellationToken)
     {
-        // The client's own time begins with a sent question, and while the broker is away there is none.
-        using var patience = new CancellationTokenSource(options.Value.InspectTimeout + ToSend, clock);
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(patience.Token, cancellationToken);
         try
         {
             var client = bus.CreateRequestClient<InspectModel>(RequestTimeout.After(ms: (int)options.Value.InspectTimeout.TotalMilliseconds));
-            var answer = await client.GetResponse<ModelInspected, ModelRefused>(
-                new InspectModel(file.Uri, file.Sha256), question => question.UseExecute(context => context.BypassOutbox()), either.Token).WaitAsync(either.Token);
+            var question = client.GetResponse<ModelInspected, ModelRefused>(
+                new InspectModel(file.Uri, file.Sha256), message => message.UseExecute(context => context.BypassOutbox()), cancellationToken);
+            // The client's own time begins when its question is sent, which it is not while the broker is away.
+            var answer = await question.WaitAsync(options.Value.InspectTimeout + ToSend, clock, cancellationToken);
             if (answer.Is(out Response<ModelRefused>? refused))
                 throw Refused(file, refused!.Message.Failure);
             return answer.Is(out Response<ModelInspected>? inspected) ? inspected!.Message : throw new InvalidOperationException("Neither answer came.");
@@ -112,7 +111,7 @@ sealed partial class ModelRegistration(
         {
             throw new FailureException(new Failure("no_worker", "No worker looked at the model in time. Try again when a worker runs."), isTransient: true, e);
         }
-        catch (Exception e) when (TransientError.IsOutage(e) || (e is OperationCanceledException && patience.IsCancellationRequested && !cancellationToken.IsCancellationRequested))
+        catch (Exception e) when (e is TimeoutException || TransientError.IsOutage(e))
         {
             throw new FailureException(new Failure("no_worker", "No worker can be asked: the broker is away. Try again later."), isTransient: true, e);
         }

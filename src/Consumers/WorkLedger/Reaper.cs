@@ -27,7 +27,7 @@ public sealed partial class Reaper(
         {
             try
             {
-                if (bus.CheckHealth().Status == BusHealthStatus.Unhealthy)
+                if (bus.CheckHealth().Status != BusHealthStatus.Healthy)
                     Distrust();
                 if (clock.GetTimestamp() >= _trustFrom && await ReapAsync(stoppingToken) > 0)
                     signal.Set();
