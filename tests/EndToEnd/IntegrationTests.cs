@@ -137,9 +137,32 @@ public sealed class IntegrationTests(RabbitMqServer broker) : IClassFixture<Rabb
     }
 
     [Fact]
+    public async Task A_kill_loses_no_request_and_starts_none_twice()
+    {
+        var names = Enumerable.Range(1, 20).Select(i => $"orders-{i}").ToList();
+        foreach (var name in names)
+            await System.PublishAsync(Request(name, batchSize: 10_000));
+        await System.EventAsync(names[0], "batch-job-started");
+
+        await Platform.KillAsync();
+        // A careful sender that is not sure says it again.
+        foreach (var name in names)
+            await System.PublishAsync(Request(name, batchSize: 10_000));
+        await Platform.StartAgainAsync();
+
+        foreach (var name in names)
+            await System.EventAsync(name, "batch-job-completed");
+        (await JobsAsync()).ShouldBe(20);
+        foreach (var type in new[] { "batch-job-started", "batch-job-completed" })
+            System.Heard.Where(e => e.Type == type).DistinctBy(e => e.MessageId).Select(e => e.Reference).ShouldBe(names, ignoreOrder: true);
+        System.Heard.ShouldNotContain(e => e.Type == "batch-job-rejected");
+        await Platform.ShouldKeepInvariantsAsync();
+    }
+
+    [Fact]
     public async Task Nobody_has_to_listen()
     {
-        await System.DisposeAsync();
+        await System.StopAsync();
 
         var job = await Platform.RunAsync(Scenarios.TenShards());
 
