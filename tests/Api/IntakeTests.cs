@@ -178,7 +178,7 @@ public sealed class IntakeTests(ApiHost host)
             ($"<xml>{mark}</xml>", "malformed_json"),
             ($"\"{mark}\"", "malformed_json"),
             ($"{{ \"jobId\": \"{mark}\"", "malformed_json"),
-            ($"{{ \"model\": \"\\ud800\", \"jobId\": \"{mark}\" }}", "malformed_json"),
+            ($"{{ \"\\ud800\": 1, \"jobId\": \"{mark}\" }}", "malformed_json"),
             ($"{{ \"messageType\": [], \"message\": \"{mark}\" }}", "malformed_json"),
             ($"{{ \"jobId\": \"{mark}\", \"x\": {new string('[', 20)}{new string(']', 20)} }}", "json_too_deep"),
             ($"{{ \"jobId\": \"{mark}\", \"x\": {new string('[', 20_000)}{new string(']', 20_000)} }}", "json_too_deep"),

@@ -77,11 +77,17 @@ sealed class IntegratingSystem : IAsyncDisposable
         return found!;
     }
 
-    public async ValueTask DisposeAsync()
+    /// <summary>Ends it; its queue goes with it.</summary>
+    public async Task StopAsync()
     {
         if (!_node.HasExited)
             _node.Kill();
         await _node.WaitForExitAsync();
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await StopAsync();
         _node.Dispose();
     }
 

@@ -11,18 +11,18 @@ public sealed class IntegrationTests(RabbitMqServer broker) : IClassFixture<Rabb
 {
     readonly TestFolder _folder = new();
     Platform? _platform;
-    IntegratingSystem? _system;
+    IntegratingSystem? _theirs;
 
     Platform Platform => _platform!;
 
-    IntegratingSystem System => _system!;
+    IntegratingSystem Theirs => _theirs!;
 
     public async Task InitializeAsync()
     {
         var virtualHost = await broker.CreateVirtualHostAsync();
         // It declares its exchanges before the platform is there.
         var (port, user, password) = (broker.Process.Port, broker.Process.Username, broker.Process.Password);
-        _system = await IntegratingSystem.StartAsync($"amqp://{user}:{password}@127.0.0.1:{port}/{Uri.EscapeDataString(virtualHost)}");
+        _theirs = await IntegratingSystem.StartAsync($"amqp://{user}:{password}@127.0.0.1:{port}/{Uri.EscapeDataString(virtualHost)}");
         _platform = await Platform.StartAsync(new StandaloneLaunch(_folder["data"])
         {
             Environment = new Dictionary<string, string>
@@ -42,8 +42,8 @@ public sealed class IntegrationTests(RabbitMqServer broker) : IClassFixture<Rabb
 
     public async Task DisposeAsync()
     {
-        if (_system is not null)
-            await _system.DisposeAsync();
+        if (_theirs is not null)
+            await _theirs.DisposeAsync();
         if (_platform is not null)
             await _platform.DisposeAsync();
         _folder.Dispose();
@@ -55,29 +55,29 @@ public sealed class IntegrationTests(RabbitMqServer broker) : IClassFixture<Rabb
         var own = Guid.CreateVersion7().ToString();
 
         // Garbage first: what is behind it must not wait.
-        await System.PublishTextAsync("<order/>", new { contentType = "application/xml" });
-        await System.PublishAsync([0xFF, 0xFE, 0x00], new { contentType = "no type;;", messageId = "garbage-1", headers = new { MessageId = "other", nested = new { a = 1 } } });
-        await System.PublishTextAsync("", new { messageId = "garbage-2" });
-        await System.PublishTextAsync($"{{ \"jobId\": \"large\", \"x\": \"{new string('x', 300_000)}\" }}", new { messageId = "garbage-3" });
-        await System.PublishTextAsync($"{{ \"jobId\": \"deep\", \"x\": {new string('[', 5000)}{new string(']', 5000)} }}", new { messageId = "garbage-4" });
-        await System.PublishAsync(Request("bad", model: "nope-model", batchSize: 0));
+        await Theirs.PublishTextAsync("<order/>", new { contentType = "application/xml" });
+        await Theirs.PublishAsync([0xFF, 0xFE, 0x00], new { contentType = "no type;;", messageId = "garbage-1", headers = new { MessageId = "other", nested = new { a = 1 } } });
+        await Theirs.PublishTextAsync("", new { messageId = "garbage-2" });
+        await Theirs.PublishTextAsync($"{{ \"jobId\": \"large\", \"x\": \"{new string('x', 300_000)}\" }}", new { messageId = "garbage-3" });
+        await Theirs.PublishTextAsync($"{{ \"jobId\": \"deep\", \"x\": {new string('[', 5000)}{new string(']', 5000)} }}", new { messageId = "garbage-4" });
+        await Theirs.PublishAsync(Request("bad", model: "nope-model", batchSize: 0));
         // With a name that is no UUID, twice; with a UUID; by message_id alone, twice; with no name at all, which makes two jobs; in MassTransit's envelope.
-        await System.PublishAsync(Request("orders-1"), new { contentType = "application/json" });
-        await System.PublishAsync(Request("orders-1"));
-        await System.PublishAsync(Request(own));
-        await System.PublishAsync(Request(null), new { messageId = "orders-2" });
-        await System.PublishAsync(Request(null), new { messageId = "orders-2" });
-        await System.PublishAsync(Request(null));
-        await System.PublishAsync(Request(null));
-        await System.PublishAsync(
+        await Theirs.PublishAsync(Request("orders-1"), new { contentType = "application/json" });
+        await Theirs.PublishAsync(Request("orders-1"));
+        await Theirs.PublishAsync(Request(own));
+        await Theirs.PublishAsync(Request(null), new { messageId = "orders-2" });
+        await Theirs.PublishAsync(Request(null), new { messageId = "orders-2" });
+        await Theirs.PublishAsync(Request(null));
+        await Theirs.PublishAsync(Request(null));
+        await Theirs.PublishAsync(
             new { messageId = Guid.CreateVersion7(), messageType = new[] { "urn:message:Theirs:Score" }, message = Request("orders-3"), headers = new { } },
             new { contentType = "application/vnd.masstransit+json" });
-        await System.PublishAsync(Request("orders-1", batchSize: 5000));
+        await Theirs.PublishAsync(Request("orders-1", batchSize: 5000));
 
         foreach (var reference in new[] { "orders-1", own, "orders-2", "orders-3" })
         {
-            var started = await System.EventAsync(reference, "batch-job-started");
-            var completed = await System.EventAsync(reference, "batch-job-completed");
+            var started = await Theirs.EventAsync(reference, "batch-job-started");
+            var completed = await Theirs.EventAsync(reference, "batch-job-completed");
             completed.Exchange.ShouldBe("batch-inference-output");
             completed.ContentType.ShouldBe("application/json");
             Guid.TryParse(completed.MessageId, out _).ShouldBeTrue();
@@ -93,53 +93,76 @@ public sealed class IntegrationTests(RabbitMqServer broker) : IClassFixture<Rabb
             (await Platform.Http.GetAsync(body.GetProperty("links").GetProperty("self").GetString())).IsSuccessStatusCode.ShouldBeTrue();
         }
 
-        (await System.EventAsync(own, "batch-job-started")).Body.GetProperty("jobId").GetString().ShouldBe(own);
+        (await Theirs.EventAsync(own, "batch-job-started")).Body.GetProperty("jobId").GetString().ShouldBe(own);
         await Eventually.TrueAsync(
-            () => System.Heard.Count(e => e.Type == "batch-job-completed" && e.Reference is null) == 2, "the end of two jobs without a name", TimeSpan.FromMinutes(2));
+            () => Theirs.Heard.Count(e => e.Type == "batch-job-completed" && e.Reference is null) == 2, "the end of two jobs without a name", TimeSpan.FromMinutes(2));
 
-        var rejected = await System.EventAsync("bad", "batch-job-rejected");
+        var rejected = await Theirs.EventAsync("bad", "batch-job-rejected");
         rejected.Body.GetProperty("failure").GetProperty("fields").EnumerateArray().Select(f => f.GetProperty("field").GetString()).ShouldBe(["batchSize", "model"], ignoreOrder: true);
-        (await System.EventAsync("orders-1", "batch-job-rejected")).Body.GetProperty("failure").GetProperty("code").GetString().ShouldBe("job_id_reused");
+        (await Theirs.EventAsync("orders-1", "batch-job-rejected")).Body.GetProperty("failure").GetProperty("code").GetString().ShouldBe("job_id_reused");
         foreach (var (reference, code) in new[] { ("other", "malformed_json"), ("garbage-2", "malformed_json"), ("garbage-3", "body_too_large"), ("garbage-4", "json_too_deep") })
-            (await System.EventAsync(reference, "batch-job-rejected")).Body.GetProperty("failure").GetProperty("code").GetString().ShouldBe(code);
+            (await Theirs.EventAsync(reference, "batch-job-rejected")).Body.GetProperty("failure").GetProperty("code").GetString().ShouldBe(code);
 
-        var output = System.Heard.Where(e => e.Exchange == "batch-inference-output").ToList();
+        var output = Theirs.Heard.Where(e => e.Exchange == "batch-inference-output").ToList();
         output.Count(e => e.Type == "batch-job-started").ShouldBe(6);
         output.Select(e => e.MessageId).ShouldBeUnique();
         (await JobsAsync()).ShouldBe(6);
-        System.Heard.Where(e => e.Exchange == "model-updates").Select(e => e.Body.GetProperty("model").GetString()).ShouldContain("fraud-detection-model");
+        Theirs.Heard.Where(e => e.Exchange == "model-updates").Select(e => e.Body.GetProperty("model").GetString()).ShouldContain("fraud-detection-model");
         await Platform.ShouldKeepInvariantsAsync();
     }
 
     [Fact]
     public async Task Metrics_tell_of_a_job_while_it_runs_and_cancel_and_failure_are_told_too()
     {
-        await System.PublishAsync(Request("stopped", model: "credit-risk-model", table: "credit.parquet", batchSize: 20));
-        var id = (await System.EventAsync("stopped", "batch-job-started")).Body.GetProperty("jobId").GetGuid();
+        await Theirs.PublishAsync(Request("stopped", model: "credit-risk-model", table: "credit.parquet", batchSize: 20));
+        var id = (await Theirs.EventAsync("stopped", "batch-job-started")).Body.GetProperty("jobId").GetGuid();
 
-        var metric = await System.EventAsync("stopped", "batch-job-progress");
+        var metric = await Theirs.EventAsync("stopped", "batch-job-progress");
         metric.Exchange.ShouldBe("batch-metrics");
         metric.Body.GetProperty("rowsTotal").GetInt64().ShouldBe(30_000);
         metric.Body.GetProperty("shardsTotal").GetInt32().ShouldBe(1500);
         using (var cancel = await Platform.Http.PostAsJsonAsync($"{BatchJobs.Route}/{id}/cancel", new { reason = "seen enough" }))
             cancel.IsSuccessStatusCode.ShouldBeTrue();
 
-        var cancelled = (await System.EventAsync("stopped", "batch-job-cancelled")).Body;
+        var cancelled = (await Theirs.EventAsync("stopped", "batch-job-cancelled")).Body;
         cancelled.GetProperty("reason").GetString().ShouldBe("seen enough");
         var rows = cancelled.GetProperty("rows");
         (rows.GetProperty("scored").GetInt64() + rows.GetProperty("skipped").GetInt64()).ShouldBe(30_000);
 
         var broken = Path.Combine(Platform.Inputs, "broken.csv");
         await File.WriteAllTextAsync(broken, string.Join('\n', File.ReadLines(Path.Combine(PlatformFixture.Samples, "data", "transactions.csv")).Select((line, i) => i % 3 == 1 ? Spoil(line) : line)));
-        await System.PublishAsync(new { jobId = "failing", model = "fraud-detection-model", input = new { uri = new Uri(broken).AbsoluteUri } });
-        var failed = (await System.EventAsync("failing", "batch-job-failed")).Body;
+        await Theirs.PublishAsync(new { jobId = "failing", model = "fraud-detection-model", input = new { uri = new Uri(broken).AbsoluteUri } });
+        var failed = (await Theirs.EventAsync("failing", "batch-job-failed")).Body;
         failed.GetProperty("failure").GetProperty("code").GetString().ShouldBe("error_threshold_exceeded");
+    }
+
+    [Fact]
+    public async Task A_kill_loses_no_request_and_starts_none_twice()
+    {
+        var names = Enumerable.Range(1, 20).Select(i => $"orders-{i}").ToList();
+        foreach (var name in names)
+            await Theirs.PublishAsync(Request(name, batchSize: 10_000));
+        await Theirs.EventAsync(names[0], "batch-job-started");
+
+        await Platform.KillAsync();
+        // A careful sender that is not sure says it again.
+        foreach (var name in names)
+            await Theirs.PublishAsync(Request(name, batchSize: 10_000));
+        await Platform.StartAgainAsync();
+
+        foreach (var name in names)
+            await Theirs.EventAsync(name, "batch-job-completed");
+        (await JobsAsync()).ShouldBe(20);
+        foreach (var type in new[] { "batch-job-started", "batch-job-completed" })
+            Theirs.Heard.Where(e => e.Type == type).DistinctBy(e => e.MessageId).Select(e => e.Reference).ShouldBe(names, ignoreOrder: true);
+        Theirs.Heard.ShouldNotContain(e => e.Type == "batch-job-rejected");
+        await Platform.ShouldKeepInvariantsAsync();
     }
 
     [Fact]
     public async Task Nobody_has_to_listen()
     {
-        await System.DisposeAsync();
+        await Theirs.StopAsync();
 
         var job = await Platform.RunAsync(Scenarios.TenShards());
 
