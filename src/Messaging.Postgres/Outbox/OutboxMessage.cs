@@ -41,7 +41,7 @@ sealed record OutboxHeaders(
     Uri? ResponseAddress,
     Uri? FaultAddress)
 {
-    static readonly JsonSerializerOptions Options = new(JsonSerializerDefaults.Web) 
+    static readonly JsonSerializerOptions Options = new(JsonSerializerDefaults.Web)
     {
         DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
         Converters = { new PlainValues() },
