@@ -42,7 +42,7 @@ sealed record OutboxHeaders(
     Uri? FaultAddress,
     bool? Published = null)
 {
-    static readonly JsonSerializerOptions Options = new(JsonSerializerDefaults.Web) 
+    static readonly JsonSerializerOptions Options = new(JsonSerializerDefaults.Web)
     {
         DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
         Converters = { new PlainValues() },
