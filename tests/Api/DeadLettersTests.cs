@@ -22,7 +22,7 @@ public sealed class DeadLettersTests(ApiHost host) : IClassFixture<ApiHost>, IAs
         await host.WithDbAsync(db => db.Database.ExecuteSqlAsync(
             $"""
             INSERT INTO messaging.dead (id, died_at, queue, reason, message_id, message_type, content_type, headers, body, attempts, error, stack)
-            VALUES ({id}, now() - {age} * interval '1 s', {queue}, {reason}, {id}, {type}, 'application/vnd.masstransit+json', '{"{}"}', {body}, 3, 'it broke', 'at once')
+            VALUES ({id}, now() - {age} * interval '1 s', {queue}, {reason}, {id}, {type}, 'application/vnd.masstransit+json', {"{}"}, {body}, 3, 'it broke', 'at once')
             """));
         return id;
     }

@@ -47,8 +47,8 @@ static class SchedulesBenchmark
             for (var i = 0; i < nodes; i++)
                 hosts.Add(await StartAsync(connection, arrivals));
             var count = options.Rate * options.Seconds;
-            // A generous guess of how long the making takes: 2,000 a second.
-            var start = TimeProvider.System.GetUtcNow().UtcDateTime + Ahead + (madeBefore ? TimeSpan.FromSeconds(count / 2000.0) : TimeSpan.Zero);
+            // A guess of how long the making takes.
+            var start = TimeProvider.System.GetUtcNow().UtcDateTime + Ahead + (madeBefore ? TimeSpan.FromSeconds(count / 500.0) : TimeSpan.Zero);
             for (var i = 0; i < count; i += Chunk)
             {
                 var due = start + TimeSpan.FromSeconds((double)i / options.Rate);
@@ -120,8 +120,6 @@ static class SchedulesBenchmark
         }
     }
 
-    public sealed record Due(DateTime At);
-
     sealed class DueConsumer(Arrivals arrivals) : IConsumer<Due>
     {
         public Task Consume(ConsumeContext<Due> context)
@@ -136,3 +134,5 @@ static class SchedulesBenchmark
         protected override void OnModelCreating(ModelBuilder modelBuilder) => modelBuilder.MapOutbox();
     }
 }
+
+public sealed record Due(DateTime At);

@@ -8,7 +8,7 @@ namespace EndToEnd;
 public sealed class TraceTests : IDisposable
 {
     static readonly string[] Endpoints =
-        ["batch-job", "work-admit", "batch-plan", "batch-units", "batch-shards-scored", "batch-publish", "batch-clean-up"];
+        ["batch-job", "work-admit", "batch-plan", "batch-inference-units", "batch-shards-scored", "batch-publish", "batch-clean-up"];
 
     readonly TestFolder _folder = new();
 

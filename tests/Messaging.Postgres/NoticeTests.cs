@@ -137,6 +137,7 @@ public sealed class NoticeTests(PostgresServer server) : IClassFixture<PostgresS
     static async Task<Guid> RequeueAsync(ShopHost shop)
     {
         var order = NewId.NextGuid();
+        await shop.OutboxIsEmptyAsync();
         shop.Crash();
         await shop.PublishAsync(new OrderReady(order));
         await shop.ExecuteAsync(

@@ -30,10 +30,7 @@ sealed partial class OutboxBypass(IHttpContextAccessor requests, ILogger<OutboxB
     Task Look<T>(SendContext<T> context)
         where T : class
     {
-        var isBypass = (InTransaction.Value || requests.HttpContext is not null)
-            // The outbox's own sends, and those that say they mean it.
-            && context is not SendContext<SerializedMessageBody> && !context.TryGetPayload<DeliberateBypass>(out _);
-        if (!isBypass)
+        if ((!InTransaction.Value && requests.HttpContext is null) || IsMeant(context))
             return Task.CompletedTask;
 
         Telemetry.Bypassed.Add(1);
@@ -41,6 +38,11 @@ sealed partial class OutboxBypass(IHttpContextAccessor requests, ILogger<OutboxB
             LogBypassed(typeof(T).Name, context.DestinationAddress);
         return Task.CompletedTask;
     }
+
+    // The outbox's own sends, faults, which go because their cause is rolled back, and what says so.
+    static bool IsMeant<T>(SendContext<T> context)
+        where T : class =>
+        typeof(T) == typeof(SerializedMessageBody) || typeof(Fault).IsAssignableFrom(typeof(T)) || context.TryGetPayload<DeliberateBypass>(out _);
 
     public Task PostSend<T>(SendContext<T> context)
         where T : class => Task.CompletedTask;
