@@ -36,7 +36,11 @@ public sealed class RabbitMqServerTests(RabbitMqServer server) : IClassFixture<R
     {
         var factory = new ConnectionFactory
         {
-            HostName = "127.0.0.1", Port = broker.Port, UserName = broker.Username, Password = broker.Password, VirtualHost = virtualHost,
+            HostName = "127.0.0.1",
+            Port = broker.Port,
+            UserName = broker.Username,
+            Password = broker.Password,
+            VirtualHost = virtualHost,
         };
         await using var connection = await factory.CreateConnectionAsync();
         await using var channel = await connection.CreateChannelAsync();

@@ -40,7 +40,8 @@ public abstract class ScheduleTests(Transport transport)
     {
         var site = await transport.OpenAsync();
         var (shop, id) = await SubmittedAsync(site, Long);
-        await Eventually.TrueAsync(async () => await OutboxStatus.ReadAsync(shop.DataSource, default) == new OutboxStatus(1, 0, 1, 0, TimeSpan.Zero), "the timeout alone");
+        await Eventually.TrueAsync(
+            async () => await OutboxStatus.ReadAsync(shop.DataSource, default) == new OutboxStatus(1, 0, 1, 0, TimeSpan.Zero), "nothing but the schedule");
         await shop.DisposeAsync();
 
         await using var restarted = await site.StartAsync();

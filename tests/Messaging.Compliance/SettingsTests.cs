@@ -49,7 +49,10 @@ public sealed class SettingsTests : IDisposable
         var builder = Host.CreateApplicationBuilder(new HostApplicationBuilderSettings { DisableDefaults = true });
         var settings = new Dictionary<string, string?>
         {
-            ["Messaging:Transport"] = "RabbitMq", [RabbitMq + "Host"] = "localhost", [RabbitMq + "Username"] = "somebody", [RabbitMq + "Password"] = Secret,
+            ["Messaging:Transport"] = "RabbitMq",
+            [RabbitMq + "Host"] = "localhost",
+            [RabbitMq + "Username"] = "somebody",
+            [RabbitMq + "Password"] = Secret,
         };
         foreach (var (name, value) in changes)
             settings[name] = value;
