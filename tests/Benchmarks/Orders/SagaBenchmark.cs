@@ -54,7 +54,7 @@ static class SagaBenchmark
 
         Print(results);
         if (limits.Count > 0)
-            Console.WriteLine(CultureInfo.InvariantCulture, $"`pgbench -N` on the same server, 16 clients: {Machine.Median(limits):N0} ({limits.Min():N0}-{limits.Max():N0}) transactions/s");
+            Console.WriteLine($"`pgbench -N` on the same server, 16 clients: {Machine.Median(limits):N0} ({limits.Min():N0}-{limits.Max():N0}) transactions/s");
         Console.WriteLine();
     }
 
