@@ -75,9 +75,13 @@ static class SagaBenchmark
     {
         var text = new NpgsqlConnectionStringBuilder(server) { Database = "orders" };
         await using (var dataSource = NpgsqlDataSource.Create(server))
+        {
+            await ExecuteAsync(dataSource, "CREATE EXTENSION pg_stat_statements");
             await ExecuteAsync(dataSource, "CREATE DATABASE orders");
+        }
+
         await using (var dataSource = NpgsqlDataSource.Create(text.ConnectionString))
-            await ExecuteAsync(dataSource, "CREATE EXTENSION pg_stat_statements; " + MessagingSchema.Sql + OrderContext.Tables);
+            await ExecuteAsync(dataSource, MessagingSchema.Sql + OrderContext.Tables);
         return text.ConnectionString;
     }
 
