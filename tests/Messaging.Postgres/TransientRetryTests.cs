@@ -66,6 +66,22 @@ public sealed class TransientRetryTests
         retry.CanRetry(Deadlock, out _).ShouldBeTrue();
     }
 
+    [Fact]
+    public void What_was_undone_together_goes_again_at_once_and_counts_for_nothing()
+    {
+        // Whatever it was, it is not known to be this message's.
+        var together = new UndoneTogetherException(new InvalidOperationException("another's"));
+        TransientError.IsTransient(together).ShouldBeTrue();
+        TransientError.IsOutage(new UndoneTogetherException(Starting)).ShouldBeFalse();
+
+        var context = new TransientRetryPolicy(TimeSpan.MaxValue, TimeProvider.System).CreatePolicyContext(new TestContext());
+        context.CanRetry(together, out var retry).ShouldBeTrue();
+        retry.Delay.ShouldBe(TimeSpan.Zero);
+        for (var i = 0; i < TransientRetry.Tries; i++)
+            retry.CanRetry(Deadlock, out retry).ShouldBeTrue();
+        retry.CanRetry(Deadlock, out _).ShouldBeFalse();
+    }
+
     sealed class StoppedClock : TimeProvider
     {
         public TimeSpan Now { get; set; }

@@ -39,8 +39,8 @@ sealed partial class Peers
     static double Number(Match match, string name) => double.Parse(match.Groups[name].Value, CultureInfo.InvariantCulture);
 
     [GeneratedRegex(@"RES .* ok=true .* wrong=0 .*e2e=(?<rate>[\d.]+)/s .*xacts/saga=(?<transactions>[\d.]+) stmts/saga=(?<statements>[\d.]+)")]
-    static partial Regex Run();
+    internal static partial Regex Run();
 
     [GeneratedRegex(@"LAT .* p50=(?<p50>[\d.]+) p99=(?<p99>[\d.]+)")]
-    static partial Regex Latency();
+    internal static partial Regex Latency();
 }

@@ -31,7 +31,7 @@ static partial class PgBench
     }
 
     [GeneratedRegex(@"tps = ([\d.]+)")]
-    static partial Regex Rate();
+    internal static partial Regex Rate();
 }
 
 /// <summary>Runs a program to its end.</summary>

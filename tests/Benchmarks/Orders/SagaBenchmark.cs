@@ -54,7 +54,7 @@ static class SagaBenchmark
 
         Print(results);
         if (limits.Count > 0)
-            Console.WriteLine(CultureInfo.InvariantCulture, $"`pgbench -N` on the same server, 16 clients: {Machine.Median(limits):N0} ({limits.Min():N0}-{limits.Max():N0}) transactions/s");
+            Console.WriteLine($"`pgbench -N` on the same server, 16 clients: {Machine.Median(limits):N0} ({limits.Min():N0}-{limits.Max():N0}) transactions/s");
         Console.WriteLine();
     }
 
@@ -75,9 +75,13 @@ static class SagaBenchmark
     {
         var text = new NpgsqlConnectionStringBuilder(server) { Database = "orders" };
         await using (var dataSource = NpgsqlDataSource.Create(server))
+        {
+            await ExecuteAsync(dataSource, "CREATE EXTENSION pg_stat_statements");
             await ExecuteAsync(dataSource, "CREATE DATABASE orders");
+        }
+
         await using (var dataSource = NpgsqlDataSource.Create(text.ConnectionString))
-            await ExecuteAsync(dataSource, "CREATE EXTENSION pg_stat_statements; " + MessagingSchema.Sql + OrderContext.Tables);
+            await ExecuteAsync(dataSource, MessagingSchema.Sql + OrderContext.Tables);
         return text.ConnectionString;
     }
 
