@@ -22,6 +22,8 @@ public static class TransientError
         BrokerUnreachableException or AlreadyClosedException or MessageNotAcknowledgedException => true,
         // 320: the broker closed the connection. Other codes are about what was asked of it.
         OperationInterruptedException interrupted => interrupted.ShutdownReason?.ReplyCode is null or 320,
+        // A channel that was closed while somebody waited for his turn to publish on it.
+        ObjectDisposedException disposed => disposed.StackTrace?.Contains("RabbitMQ", StringComparison.OrdinalIgnoreCase) == true,
         // 08: connection, 57P01 to 57P03: shut down, crashed or starting, 53300: too many connections.
         DbException { SqlState: { } state } => state.StartsWith("08", StringComparison.Ordinal) || state is "57P01" or "57P02" or "57P03" or "53300",
         // No answer at all. A timeout is counted all the same: it may be this message that takes too long.
