@@ -42,7 +42,7 @@ public static class MessagingRegistration
             // MassTransit would tell its makers how it is used, five minutes after each start.
             bus.DisableUsageTelemetry();
             bus.SetKebabCaseEndpointNameFormatter();
-            bus.AddConfigureEndpointsCallback((context, name, endpoint) => endpoint.KeepDeadLetters(context, name));
+            bus.AddConfigureEndpointsCallback((context, name, endpoint) => endpoint.KeepDeadLetters(context, name, options.Kind));
             configure(bus);
             bus.UseTransport(options);
         });
@@ -78,13 +78,14 @@ public static class MessagingRegistration
         var trace = new TraceContext();
         factory.ConfigureSend(pipe => pipe.UseFilter(trace));
         factory.ConfigurePublish(pipe => pipe.UseFilter(trace));
+        factory.ConfigurePublish(pipe => pipe.UseFilter(new PublishedMark()));
         foreach (var settings in context.GetServices<BusSettings>())
             settings.Apply(context, factory);
     }
 
-    static void KeepDeadLetters(this IReceiveEndpointConfigurator endpoint, IRegistrationContext context, string name)
+    static void KeepDeadLetters(this IReceiveEndpointConfigurator endpoint, IRegistrationContext context, string name, TransportKind transport)
     {
-        var office = ActivatorUtilities.CreateInstance<DeadLetterOffice>(context, name);
+        var office = ActivatorUtilities.CreateInstance<DeadLetterOffice>(context, name, transport != TransportKind.InMemory);
         endpoint.ConfigureError(pipe =>
         {
             pipe.UseFilter<ExceptionReceiveContext>(office);

@@ -15,16 +15,6 @@ namespace Messaging.Postgres.Tests;
 public sealed class HostTests(PostgresServer server) : IClassFixture<PostgresServer>
 {
     [Fact]
-    public void A_transport_that_is_not_there_stops_the_host_with_its_name()
-    {
-        var builder = Host.CreateApplicationBuilder(new HostApplicationBuilderSettings { DisableDefaults = true });
-        builder.Configuration.AddInMemoryCollection([new("Messaging:Transport", "Pigeons")]);
-
-        Should.Throw<InvalidOperationException>(() => builder.AddMessaging(_ => { })).Message.ShouldBe(
-            "Messaging:Transport is 'Pigeons'; this build knows only 'InMemory'.");
-    }
-
-    [Fact]
     public void Nobody_outside_hears_how_the_bus_is_used()
     {
         var builder = Host.CreateApplicationBuilder(new HostApplicationBuilderSettings { DisableDefaults = true });
@@ -173,37 +163,6 @@ public sealed class HostTests(PostgresServer server) : IClassFixture<PostgresSer
         await Eventually.TrueAsync(async () => await shop.CountAsync("messaging.dead WHERE queue = 'scheduling'") == 1, "the consumer's failure");
         await Eventually.TrueAsync(async () => await shop.EffectsAsync(order) == 1, "the message it had scheduled before");
     }
-}
-
-public sealed class Door
-{
-    public TaskCompletionSource Entered { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
-
-    public TaskCompletionSource Opened { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
-
-    public TaskCompletionSource<string> Trace { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
-
-    public TaskCompletionSource<string> Header { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
-}
-
-public sealed class WaitingConsumer(OrderContext db, Door door) : IConsumer<PackOrder>
-{
-    public async Task Consume(ConsumeContext<PackOrder> context)
-    {
-        db.Record(context.Message.OrderId, "waited");
-        door.Entered.TrySetResult();
-        await door.Opened.Task.WaitAsync(context.CancellationToken);
-        await context.Publish(new OrderReady(context.Message.OrderId));
-    }
-}
-
-public sealed class WaitingDefinition : ConsumerDefinition<WaitingConsumer>
-{
-    public WaitingDefinition() => EndpointName = "waiting";
-
-    protected override void ConfigureConsumer(
-        IReceiveEndpointConfigurator endpointConfigurator, IConsumerConfigurator<WaitingConsumer> consumerConfigurator, IRegistrationContext context) =>
-        endpointConfigurator.UsePostgresOutbox<OrderContext>(context);
 }
 
 public sealed class TraceConsumer(Door door) : IConsumer<OrderReady>

@@ -100,6 +100,19 @@ public sealed partial class RabbitMqProcess : IAsyncDisposable
         return name;
     }
 
+    public Task DeleteVirtualHostAsync(string name) => EvaluateAsync($"ok = rabbit_vhost:delete(<<\"{name}\">>, <<\"{Username}\">>)");
+
+    /// <summary>What a host needs to use it.</summary>
+    public IReadOnlyDictionary<string, string?> Settings(string virtualHost) => new Dictionary<string, string?>
+    {
+        ["Messaging:Transport"] = "RabbitMq",
+        ["Messaging:RabbitMq:Host"] = "127.0.0.1",
+        ["Messaging:RabbitMq:Port"] = $"{Port}",
+        ["Messaging:RabbitMq:VirtualHost"] = virtualHost,
+        ["Messaging:RabbitMq:Username"] = Username,
+        ["Messaging:RabbitMq:Password"] = Password,
+    };
+
     /// <summary>Name and type of each queue, such as <c>classic</c> or <c>quorum</c>.</summary>
     public async Task<IReadOnlyDictionary<string, string>> QueuesAsync(string virtualHost)
     {
@@ -107,6 +120,10 @@ public sealed partial class RabbitMqProcess : IAsyncDisposable
             $"[{{list_to_atom(binary_to_list(element(4, amqqueue:get_name(Q)))), amqqueue:get_type(Q)}} || Q <- rabbit_amqqueue:list(<<\"{virtualHost}\">>)]");
         return QueuePattern().Matches(answer).ToDictionary(m => m.Groups["name"].Value, m => m.Groups["type"].Value);
     }
+
+    /// <summary>Messages in a queue that no consumer holds.</summary>
+    public async Task<int> ReadyAsync(string virtualHost, string queue) => int.Parse(await EvaluateAsync(
+        $"begin {{ok, Q}} = rabbit_amqqueue:lookup(rabbit_misc:r(<<\"{virtualHost}\">>, queue, <<\"{queue}\">>)), proplists:get_value(messages_ready, rabbit_amqqueue:info(Q, [messages_ready])) end"));
 
     /// <summary>Prefetch of each consumer, by queue.</summary>
     public async Task<ILookup<string, int>> PrefetchAsync(string virtualHost)

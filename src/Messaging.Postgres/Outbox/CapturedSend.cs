@@ -1,6 +1,7 @@
 using MassTransit;
 using MassTransit.Context;
 using Messaging.Postgres.Inbox;
+using Messaging.Transports;
 
 namespace Messaging.Postgres.Outbox;
 
@@ -44,7 +45,7 @@ static class CapturedSend
             transport.WritePropertiesTo(properties);
         return new OutboxHeaders(
             headers, properties.Count > 0 ? properties : null, send.RequestId, send.ConversationId, send.CorrelationId, send.InitiatorId,
-            send.SourceAddress, send.ResponseAddress, send.FaultAddress);
+            send.SourceAddress, send.ResponseAddress, send.FaultAddress, send.IsPublished() ? true : null);
     }
 }
 

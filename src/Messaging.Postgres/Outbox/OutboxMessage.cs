@@ -39,7 +39,8 @@ sealed record OutboxHeaders(
     Guid? InitiatorId,
     Uri? SourceAddress,
     Uri? ResponseAddress,
-    Uri? FaultAddress)
+    Uri? FaultAddress,
+    bool? Published = null)
 {
     static readonly JsonSerializerOptions Options = new(JsonSerializerDefaults.Web) 
     {

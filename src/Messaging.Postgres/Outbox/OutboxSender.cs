@@ -4,6 +4,7 @@ using MassTransit;
 using MassTransit.Context;
 using MassTransit.Logging;
 using MassTransit.Serialization;
+using Messaging.Transports;
 using Microsoft.Extensions.Logging;
 
 namespace Messaging.Postgres.Outbox;
@@ -95,6 +96,9 @@ sealed partial class OutboxSender(IBus bus, BusGate gate, SentMessages sent, Tim
                 context.Headers.Set(name, value);
             if (headers?.Properties is { } properties && context is TransportSendContext transport)
                 transport.ReadPropertiesFrom(properties);
+
+            if (headers?.Published == true)
+                context.SetPublished();
 
             var contentType = new ContentType(message.ContentType);
             context.Serializer = new CopyBodySerializer(contentType, new BytesMessageBody(message.Body));

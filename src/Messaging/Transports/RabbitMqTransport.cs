@@ -1,4 +1,5 @@
 using System.Net.Security;
+using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using MassTransit;
 using MassTransit.RabbitMqTransport;
@@ -11,6 +12,9 @@ namespace Messaging.Transports;
 /// </summary>
 static class RabbitMqTransport
 {
+    const string ServerAuthentication = "1.3.6.1.5.5.7.3.1";
+    const int DeliveryLimit = 1_000_000_000;
+
     public static void UseRabbitMq(
         this IBusRegistrationConfigurator bus, RabbitMqOptions options, Action<IBusFactoryConfigurator, IBusRegistrationContext> common)
     {
@@ -21,8 +25,13 @@ static class RabbitMqTransport
         {
             // A temporary queue belongs to one process and goes with it: there is nothing to replicate.
             if (endpoint is IRabbitMqReceiveEndpointConfigurator queue && endpoint is not IRabbitMqReceiveEndpointConfiguration { Settings.AutoDelete: true })
+            {
                 queue.SetQuorumQueue();
+                // From version 4 on the broker drops a message that has come back 20 times, as it does when a database is away for long.
+                queue.SetQueueArgument("x-delivery-limit", DeliveryLimit);
+            }
         });
+        bus.AddReceiveEndpointObserver<BrokerRefusals>();
         bus.UsingRabbitMq((context, factory) =>
         {
             factory.Host(options.Host, options.EffectivePort, options.VirtualHost, host =>
@@ -34,7 +43,6 @@ static class RabbitMqTransport
                 if (options.Tls)
                     host.UseSsl(tls => Configure(tls, options));
             });
-            // Without it the broker drops a message whose queue nobody has made yet, and says nothing.
             factory.ConfigureSend(pipe => pipe.UseFilter(new MandatorySend()));
             common(factory, context);
             factory.ConfigureEndpoints(context);
@@ -45,7 +53,11 @@ static class RabbitMqTransport
     {
         tls.ServerName = options.TlsServerName.Length > 0 ? options.TlsServerName : options.Host;
         if (options.TlsAuthorityFile.Length == 0)
+        {
+            // MassTransit's own rule lets wrong names pass.
+            tls.CertificateValidationCallback = (_, _, _, errors) => errors == SslPolicyErrors.None;
             return;
+        }
 
         X509Certificate2Collection authorities = [];
         authorities.ImportFromPemFile(options.TlsAuthorityFile);
@@ -60,6 +72,7 @@ static class RabbitMqTransport
         using var chain = new X509Chain();
         chain.ChainPolicy.TrustMode = X509ChainTrustMode.CustomRootTrust;
         chain.ChainPolicy.CustomTrustStore.AddRange(authorities);
+        chain.ChainPolicy.ApplicationPolicy.Add(new Oid(ServerAuthentication));
         chain.ChainPolicy.RevocationMode = X509RevocationMode.NoCheck;
         foreach (var element in sent?.ChainElements.AsEnumerable() ?? [])
             chain.ChainPolicy.ExtraStore.Add(element.Certificate);
