@@ -70,7 +70,7 @@ sealed partial class DeadLetterOffice(string endpoint, bool redelivers, TimeProv
     // What is thrown comes again at once, and the reason is still there.
     Task PauseAsync(ReceiveContext context) => Task.Delay(TransientRetry.Delay(0, outage: true), clock, context.CancellationToken);
 
-    static string ContentType(ReceiveContext context)
+    public static string ContentType(ReceiveContext context)
     {
         try
         {

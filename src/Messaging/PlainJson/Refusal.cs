@@ -17,7 +17,7 @@ public static class Refusal
     {
         var (body, messageId) = context.Message;
         var letter = new DeadLetter(
-            id, queue, DeadLetter.Refused, Guid.TryParse(messageId, out var guid) ? guid : null, [], context.ReceiveContext.ContentType?.ToString() ?? "",
+            id, queue, DeadLetter.Refused, Guid.TryParse(messageId, out var guid) ? guid : null, [], DeadLetterOffice.ContentType(context.ReceiveContext),
             DeadLetterOffice.Headers(context.ReceiveContext), body.Length > mostBytes ? body[..mostBytes] : body, Describe(failure), null, now.UtcDateTime);
         var office = await context.GetSendEndpoint(QueueAddress.Of(DeadLetter.QueueName));
         await office.Send(letter, cancellationToken);
