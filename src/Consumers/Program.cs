@@ -26,7 +26,7 @@ try
     await using var app = builder.Build();
     app.MapHealth();
     await app.RunToEndAsync();
-    return 0;
+    return app.ExitCode();
 }
 catch (Exception e) when (e is OptionsValidationException or MessagingConfigurationException or NativePartMissingException or IOException)
 {

@@ -72,4 +72,18 @@ public sealed class ProcessesTests(ProcessGroupFixture fixture, ITestOutputHelpe
         printed.ShouldNotContain("   at ");
         printed.ShouldNotContain(Group.Broker.Password);
     }
+
+    [Fact]
+    public async Task A_wrong_password_ends_the_host_with_an_exit_code_that_says_so()
+    {
+        var launch = Group.Launch(4);
+        var settings = launch.Settings.ToDictionary();
+        settings["Messaging:RabbitMq:Password"] = "not-the-password";
+
+        var (exitCode, printed) = await HostProcess.RunAsync(launch with { Settings = settings });
+
+        exitCode.ShouldBe(1);
+        printed.ShouldContain("Messaging:RabbitMq:Username");
+        printed.ShouldNotContain("not-the-password");
+    }
 }

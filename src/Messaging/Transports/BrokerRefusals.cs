@@ -11,7 +11,7 @@ namespace Messaging.Transports;
 /// Says which settings to look at when the broker is there but does not let this host in. It is asked again, except with the password:
 /// that MassTransit gives up at once, and the host stops rather than stay deaf.
 /// </summary>
-sealed partial class BrokerRefusals(IOptions<MessagingOptions> options, IHostApplicationLifetime lifetime, ILogger<BrokerRefusals> logger) : IReceiveEndpointObserver
+sealed partial class BrokerRefusals(IOptions<MessagingOptions> options, BrokerAccess access, IHostApplicationLifetime lifetime, ILogger<BrokerRefusals> logger) : IReceiveEndpointObserver
 {
     const string Section = $"{MessagingOptions.Section}:{nameof(MessagingOptions.RabbitMq)}:";
     const ushort NotAllowed = 530;
@@ -26,7 +26,10 @@ sealed partial class BrokerRefusals(IOptions<MessagingOptions> options, IHostApp
         {
             LogRefused(_rabbit.Host, _rabbit.EffectivePort, reason);
             if (Found<AuthenticationFailureException>(faulted.Exception))
+            {
+                access.IsRefused = true;
                 lifetime.StopApplication();
+            }
         }
 
         return Task.CompletedTask;

@@ -4,6 +4,7 @@ using System.Security.Cryptography.X509Certificates;
 using MassTransit;
 using MassTransit.RabbitMqTransport;
 using MassTransit.RabbitMqTransport.Configuration;
+using Microsoft.Extensions.DependencyInjection;
 
 namespace Messaging.Transports;
 
@@ -31,6 +32,7 @@ static class RabbitMqTransport
                 queue.SetQueueArgument("x-delivery-limit", DeliveryLimit);
             }
         });
+        bus.AddSingleton<BrokerAccess>();
         bus.AddReceiveEndpointObserver<BrokerRefusals>();
         bus.UsingRabbitMq((context, factory) =>
         {
