@@ -2,6 +2,7 @@ using Api;
 using Artifacts;
 using Messaging;
 using Messaging.Postgres;
+using Messaging.Transports;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Options;
@@ -25,8 +26,9 @@ try
     await using var app = builder.Build();
     app.MapHealth();
     app.MapApi();
+    var broker = app.Services.GetRequiredService<BrokerAccess>();
     await app.RunToEndAsync();
-    return app.ExitCode();
+    return broker.IsRefused ? 1 : 0;
 }
 catch (Exception e) when (e is OptionsValidationException or MessagingConfigurationException or NativePartMissingException or IOException)
 {

@@ -2,7 +2,9 @@ using Artifacts;
 using GpuWorker;
 using MassTransit;
 using Messaging;
+using Messaging.Transports;
 using Microsoft.AspNetCore.Builder;
+using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Options;
 using ServiceDefaults;
 
@@ -19,8 +21,9 @@ try
 
     await using var app = builder.Build();
     app.MapHealth();
+    var broker = app.Services.GetRequiredService<BrokerAccess>();
     await app.RunToEndAsync();
-    return app.ExitCode();
+    return broker.IsRefused ? 1 : 0;
 }
 catch (Exception e) when (e is OptionsValidationException or MessagingConfigurationException or NativePartMissingException or IOException)
 {

@@ -1,7 +1,5 @@
 using MassTransit;
-using Messaging.Transports;
 using Microsoft.Extensions.Configuration;
-using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 
 namespace Messaging;
@@ -20,9 +18,6 @@ public static class BrokerRegistration
 
         return builder.AddMessaging(configure);
     }
-
-    /// <summary>What the process of a host that has ended says: 1 when the broker did not let it in.</summary>
-    public static int ExitCode(this IHost host) => host.Services.GetRequiredService<BrokerAccess>().IsRefused ? 1 : 0;
 
     /// <summary>Whether messages stay in this process, and end with it.</summary>
     public static bool IsAlone(this IHostApplicationBuilder builder) =>

@@ -82,7 +82,7 @@ public sealed class ProcessesTests(ProcessGroupFixture fixture, ITestOutputHelpe
 
         var (exitCode, printed) = await HostProcess.RunAsync(launch with { Settings = settings });
 
-        exitCode.ShouldBe(1);
+        exitCode.ShouldBe(1, printed);
         printed.ShouldContain("Messaging:RabbitMq:Username");
         printed.ShouldNotContain("not-the-password");
     }

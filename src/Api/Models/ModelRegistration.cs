@@ -99,8 +99,9 @@ sealed partial class ModelRegistration(
         try
         {
             var client = bus.CreateRequestClient<InspectModel>(RequestTimeout.After(ms: (int)options.Value.InspectTimeout.TotalMilliseconds));
-            var question = client.GetResponse<ModelInspected, ModelRefused>(
-                new InspectModel(file.Uri, file.Sha256), message => message.UseExecute(context => context.BypassOutbox()), cancellationToken);
+            // On a thread of its own: the first question of a process blocks its caller until the broker is there.
+            var question = Task.Run(() => client.GetResponse<ModelInspected, ModelRefused>(
+                new InspectModel(file.Uri, file.Sha256), message => message.UseExecute(context => context.BypassOutbox()), cancellationToken), cancellationToken);
             // The client's own time begins when its question is sent, which it is not while the broker is away.
             var answer = await question.WaitAsync(options.Value.InspectTimeout + ToSend, clock, cancellationToken);
             if (answer.Is(out Response<ModelRefused>? refused))
