@@ -49,8 +49,22 @@ public sealed class BrokerOutageTests(BrokerToStop broker) : IClassFixture<Broke
         await submitting;
         await broker.Process.StartAsync();
 
-        await Eventually.TrueAsync(
-            async () => await shop.CountAsync("shop.orders WHERE \"CurrentState\" = 'Ready' AND \"Transitions\" = 2") == Orders, "all orders", Long);
+        try
+        {
+            await Eventually.TrueAsync(
+                async () => await shop.CountAsync("shop.orders WHERE \"CurrentState\" = 'Ready' AND \"Transitions\" = 2") == Orders, "all orders", Long);
+        }
+        catch (TimeoutException e)
+        {
+            throw new TimeoutException(
+                $"""
+                {e.Message}: {await shop.CountAsync("shop.orders")} there, {await shop.CountAsync("shop.orders WHERE \"CurrentState\" = 'Packing'")} being packed,
+                {await shop.CountAsync("shop.effects")} effects, {await shop.CountAsync("messaging.outbox")} unsent, {await shop.CountAsync("messaging.dead")} dead.
+                Ready at the saga {await broker.Process.ReadyAsync(site.VirtualHost, "order")}, at the packers {await broker.Process.ReadyAsync(site.VirtualHost, "packing")}.
+                {string.Join('\n', shop.Logs.At(LogLevel.Warning).Concat(shop.Logs.At(LogLevel.Error)))}
+                """, e);
+        }
+
         await Eventually.TrueAsync(async () => await shop.CountAsync("messaging.outbox") == 0, "an empty outbox", Long);
         (await shop.CountAsync("(SELECT FROM shop.effects GROUP BY \"OrderId\" HAVING count(*) = 1) AS once")).ShouldBe(Orders);
         (await shop.CountAsync("messaging.dead")).ShouldBe(0);
