@@ -28,7 +28,7 @@ public sealed class BrokerOutageTests(BrokerToStop broker) : IClassFixture<Broke
         (await shop.CountAsync("messaging.dead")).ShouldBe(0);
     }
 
-    [Theory]
+    [Theory, Trait("Category", "Soak")]
     [InlineData(false)]
     [InlineData(true)]
     public async Task A_broker_that_goes_and_comes_back_under_load_loses_and_doubles_nothing(bool killed)
