@@ -49,6 +49,29 @@ install_parts() {
   ) || exit 1
 }
 
+# install_rabbitmq: Debian's broker, for the tests that start one of their own. Once a machine, and only where it is missing.
+install_rabbitmq() {
+  [ ! -x /usr/lib/rabbitmq/bin/rabbitmq-server ] || return 0
+  command -v apt-get >/dev/null || refuse "The tests need RabbitMQ 3.10 or newer, and this system has no apt-get to install it: install rabbitmq-server so that there is /usr/lib/rabbitmq/bin/rabbitmq-server, or run eng/test.sh --fast."
+  as_root=''
+  if [ "$(id -u)" -ne 0 ]; then
+    sudo -n true 2>/dev/null || refuse "The tests need RabbitMQ: run 'sudo apt-get install --no-install-recommends rabbitmq-server' once, or eng/test.sh --fast, which needs none."
+    as_root='sudo -n'
+  fi
+  say "Installing rabbitmq-server ..."
+  with_log "The installation of rabbitmq-server" apt_install_rabbitmq
+}
+
+apt_install_rabbitmq() (
+  # Its service is not wanted: tests start their own. Where nobody decides about services, this says no while it is installed.
+  policy=/usr/sbin/policy-rc.d
+  if [ ! -e "$policy" ]; then
+    trap '$as_root rm -f "$policy"' EXIT
+    printf '#!/bin/sh\nexit 101\n' | $as_root tee "$policy" >/dev/null && $as_root chmod 755 "$policy" || exit 1
+  fi
+  $as_root apt-get -q update && $as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=300 install --no-install-recommends rabbitmq-server
+)
+
 # sources FOLDER... EXPRESSION: what a build reads.
 sources() {
   (cd "$root" && find Directory.Build.props Directory.Packages.props global.json "$@")

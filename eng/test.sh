@@ -22,6 +22,7 @@ esac
 
 check_machine
 install_parts all
+[ "$mode" = fast ] || install_rabbitmq
 when_changed solution "Sagas.sln src tests samples" dotnet build "$root/Sagas.sln" -c Release -v quiet --nologo -nodeReuse:false
 
 results=$(mktemp -d)

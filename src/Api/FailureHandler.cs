@@ -50,7 +50,8 @@ sealed partial class FailureHandler(ILogger<FailureHandler> logger) : IException
     static bool IsOutage(Exception? exception) => exception switch
     {
         null => false,
-        PostgresException e => e.IsTransient || e.SqlState.StartsWith("57P", StringComparison.Ordinal),
+        // The last two: the server answers, and the tables are only just being made.
+        PostgresException e => e.IsTransient || e.SqlState.StartsWith("57P", StringComparison.Ordinal) || e.SqlState is "3D000" or "3F000" or "42P01",
         NpgsqlException => true,
         DbUpdateException or InvalidOperationException => IsOutage(exception.InnerException),
         _ => false,

@@ -22,6 +22,7 @@ static class FailureStatus
         ["not_found"] = 404,
         ["job_not_found"] = 404,
         ["model_not_found"] = 404,
+        ["dead_letter_not_found"] = 404,
         ["method_not_allowed"] = 405,
 
         // Right in itself, but not now.

@@ -3,6 +3,7 @@ using Api.Models;
 using Api.Operations;
 using Api.Requests;
 using Artifacts;
+using MassTransit;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
@@ -38,6 +39,9 @@ public static class PipelineRegistration
         return builder;
     }
 
+    /// <summary>What the API's host receives: requests that come as messages.</summary>
+    public static void AddApi(this IBusRegistrationConfigurator bus) => bus.AddConsumer<BatchJobIntake, BatchJobIntakeDefinition>();
+
     static void AddModels(this IServiceCollection services)
     {
         services.AddSingleton<ModelFiles>();
@@ -65,6 +69,7 @@ public static class PipelineRegistration
         api.MapBatchJobs();
         api.MapModels();
         api.MapOperations();
+        api.MapDeadLetters();
         app.MapCompatibilityRoutes();
         app.MapInfo();
         app.MapOpenApi();

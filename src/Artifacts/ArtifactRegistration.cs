@@ -14,4 +14,15 @@ public static class ArtifactRegistration
         services.TryAddSingleton(provider => new ArtifactStore(provider.GetRequiredService<IOptions<ArtifactOptions>>().Value));
         return services;
     }
+
+    /// <summary>For one host among others: what one of them writes another reads, so each must be told where.</summary>
+    public static IServiceCollection AddSharedArtifacts(this IServiceCollection services)
+    {
+        services.AddArtifacts();
+        services.AddOptions<ArtifactOptions>()
+            .Validate(o => o.InputRoots.Length > 0, "Artifacts:InputRoots is missing: name the folders whose files may be scored, the same for each host.")
+            .Validate(o => o.OutputRoots.Length > 0, "Artifacts:OutputRoots is missing: name the folders under which results may be written, the same for each host.")
+            .Validate(o => o.ModelsRoot.Length > 0, "Artifacts:ModelsRoot is missing: name the folder of the models, the same for each host.");
+        return services;
+    }
 }

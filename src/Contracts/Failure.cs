@@ -44,5 +44,8 @@ public static class FailureCodes
     /// <summary>Rows whose units lose their worker again and again.</summary>
     public const string CrashesModel = "crashes_model";
 
+    /// <summary>The broker delivered a unit's order again, because the worker that had it was lost.</summary>
+    public const string WorkerLost = "worker_lost";
+
     public const string InputChanged = "input_changed";
 }

@@ -30,9 +30,9 @@ public sealed class ConsumeTransaction<TDbContext>
             throw new InvalidOperationException("The message is in a transaction already: leave UsePostgresOutbox out of the endpoint");
 
         var options = new OutboxConsumeOptions { ConsumerId = ConsumerId<T>(context.ReceiveContext.InputAddress), ConsumerType = typeof(T).Name };
-        return await _outbox.RunAsync(context, options, withInbox: true, async outbox =>
+        return await _outbox.RunAsync(context, options, OutboxMode.OneByOne, async outbox =>
         {
-            await body(_db, outbox, context.CancellationToken);
+            await OutboxBypass.WatchAsync(() => body(_db, outbox, context.CancellationToken));
             outbox.Seal();
         });
     }

@@ -10,7 +10,9 @@ using Messaging.Postgres.SagaPersistence;
 using Messaging.Postgres.Scheduling;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
+using Npgsql;
 
 namespace Messaging.Postgres;
 
@@ -28,7 +30,9 @@ public static class PostgresMessagingRegistration
     {
         var options = new PostgresMessagingOptions();
         configure?.Invoke(options);
-        bus.AddOptions<PostgresMessagingOptions>().Configure(o => configure?.Invoke(o)).ValidateDataAnnotations().ValidateOnStart();
+        bus.AddOptions<PostgresMessagingOptions>().Configure(o => configure?.Invoke(o)).BindConfiguration(PostgresMessagingOptions.Section)
+            // Known here and now, before there is a configuration.
+            .Configure(o => o.DrainDeadLetters = options.DrainDeadLetters).ValidateDataAnnotations().ValidateOnStart();
 
         bus.SetSagaRepositoryProvider(new PostgresSagaRepositories<TDbContext>());
         bus.AddOutbox<TDbContext>();
@@ -38,8 +42,9 @@ public static class PostgresMessagingRegistration
     }
 
     /// <summary>
-    /// One transaction a message: inbox, the consumer's or saga's work, its messages. Includes <see cref="TransientRetry"/>. The consumer
-    /// opens no transaction of its own; SaveChanges is called for it.
+    /// One transaction for inbox, the consumer's or saga's work and its messages; under load, messages that wait at the endpoint share one.
+    /// Includes <see cref="TransientRetry"/>. The consumer opens no transaction of its own; SaveChanges is called for it. It touches
+    /// PostgreSQL only, or others would wait for it.
     /// </summary>
     public static void UsePostgresOutbox<TDbContext>(
         this IReceiveEndpointConfigurator endpoint, IRegistrationContext context, Action<EndpointOutboxOptions>? configure = null)
@@ -50,6 +55,8 @@ public static class PostgresMessagingRegistration
         endpoint.UseTransientRetry();
         if (options.WithoutInbox)
             endpoint.Connect(new OutboxConsumePipeSpecificationObserver<WithoutInbox<TDbContext>>(endpoint, context));
+        else if (options.OneByOne)
+            endpoint.Connect(new OutboxConsumePipeSpecificationObserver<OneByOne<TDbContext>>(endpoint, context));
         else
             endpoint.Connect(new OutboxConsumePipeSpecificationObserver<TDbContext>(endpoint, context));
     }
@@ -66,7 +73,7 @@ public static class PostgresMessagingRegistration
         where TDbContext : DbContext
     {
         bus.AddSingleton(services => new BusTransport(
-            services.GetRequiredService<IOptions<MessagingOptions>>().Value.Transport.Equals("InMemory", StringComparison.OrdinalIgnoreCase)));
+            services.GetRequiredService<IOptions<MessagingOptions>>().Value.Kind == TransportKind.InMemory));
         bus.AddSingleton<BusGate>();
         bus.AddBusObserver(services => services.GetRequiredService<BusGate>());
         bus.AddSingleton<OutboxWakeUp>();
@@ -74,11 +81,22 @@ public static class PostgresMessagingRegistration
         bus.AddSingleton<OutboxInterceptor>();
         bus.AddRunning<SentMessages>();
         bus.AddRunning<OutboxDispatcher>();
+        bus.AddRunning<OutboxNotices>();
         bus.AddRunning<OutboxSweeper>();
+        bus.AddRunning<OutboxGauges>();
         bus.AddRunning<InboxPartitions>();
+        bus.AddSingleton(services => new DeadLetterBox(
+            services.GetRequiredService<NpgsqlDataSource>(), services.GetRequiredService<OutboxWakeUp>(), services.GetRequiredService<TimeProvider>(),
+            services.GetRequiredService<ILogger<DeadLetterBox>>()));
+        bus.AddHttpContextAccessor();
+        bus.AddSingleton<OutboxBypass>();
+        bus.AddSendObserver<OutboxBypass>(services => services.GetRequiredService<OutboxBypass>());
+        bus.AddPublishObserver<OutboxBypass>(services => services.GetRequiredService<OutboxBypass>());
 
+        bus.AddSingleton<CommitGroups>();
         bus.AddScoped<ConsumerOutbox<TDbContext>>();
         bus.AddScoped<IOutboxContextFactory<TDbContext>, ConsumerOutboxFactory<TDbContext>>();
+        bus.AddScoped<IOutboxContextFactory<OneByOne<TDbContext>>, ConsumerOutboxFactoryOneByOne<TDbContext>>();
         bus.AddScoped<IOutboxContextFactory<WithoutInbox<TDbContext>>, ConsumerOutboxFactoryWithoutInbox<TDbContext>>();
         bus.AddScoped(services => new ConsumeTransaction<TDbContext>(
             services.GetRequiredService<TDbContext>(), services.GetRequiredService<ConsumerOutbox<TDbContext>>()));
@@ -114,6 +132,12 @@ public sealed class EndpointOutboxOptions
     /// must be harmless when done twice.
     /// </summary>
     public bool WithoutInbox { get; set; }
+
+    /// <summary>
+    /// Gives each message a transaction of its own, also under load. For consumers that lock rows in an order of their own, which a shared
+    /// transaction would not keep. Default: false.
+    /// </summary>
+    public bool OneByOne { get; set; }
 }
 
 sealed class PostgresSagaRepositories<TDbContext> : ISagaRepositoryRegistrationProvider

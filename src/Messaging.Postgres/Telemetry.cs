@@ -13,9 +13,13 @@ public static class Telemetry
 
     internal static readonly Counter<long> Sent = Meter.CreateCounter<long>("messaging.outbox.sent", "{message}", "Messages sent from the outbox");
     internal static readonly Counter<long> Swept = Meter.CreateCounter<long>("messaging.outbox.swept", "{message}", "Messages the sweeper claimed: due schedules and lapsed leases");
-    internal static readonly Counter<long> LeasesLapsed = Meter.CreateCounter<long>("messaging.outbox.leases_lapsed", "{message}", "Messages left to the sweeper because their sender was too slow or stopped");
+    internal static readonly Counter<long> LeasesLapsed = Meter.CreateCounter<long>("messaging.outbox.leases_lapsed", "{message}", "Messages that their sender had not sent when the sweeper came to them");
     internal static readonly Counter<long> Failed = Meter.CreateCounter<long>("messaging.outbox.failed", "{message}", "Tries to send that failed because of the message itself");
     internal static readonly Counter<long> Dead = Meter.CreateCounter<long>("messaging.dead", "{message}", "Messages moved to the dead table");
     internal static readonly Counter<long> NeverSaved = Meter.CreateCounter<long>("messaging.outbox.never_saved", "{message}", "Messages published in a scope that ended without saving them");
+    internal static readonly Counter<long> Bypassed = Meter.CreateCounter<long>("messaging.outbox.bypassed", "{message}", "Messages sent at once where an outbox was at hand");
+    internal static readonly Counter<long> Requeued = Meter.CreateCounter<long>("messaging.dead.requeued", "{message}", "Dead letters sent again");
     internal static readonly Counter<long> Duplicates = Meter.CreateCounter<long>("messaging.inbox.duplicates", "{message}", "Messages dropped because their consumer had them already");
+    internal static readonly Histogram<int> GroupSize = Meter.CreateHistogram<int>("messaging.group.size", "{message}", "Messages that shared a transaction");
+    internal static readonly Counter<long> GroupsUndone = Meter.CreateCounter<long>("messaging.group.undone", "{transaction}", "Shared transactions that were undone, their messages then going one by one");
 }

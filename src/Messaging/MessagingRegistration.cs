@@ -2,6 +2,8 @@ using System.Text.Json.Serialization;
 using MassTransit;
 using MassTransit.Middleware;
 using Messaging.DeadLetters;
+using Messaging.PlainJson;
+using Messaging.Transports;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
@@ -40,26 +42,28 @@ public static class MessagingRegistration
             // MassTransit would tell its makers how it is used, five minutes after each start.
             bus.DisableUsageTelemetry();
             bus.SetKebabCaseEndpointNameFormatter();
-            bus.AddConfigureEndpointsCallback((context, name, endpoint) => endpoint.KeepDeadLetters(context, name));
+            bus.AddConfigureEndpointsCallback((context, name, endpoint) => endpoint.KeepDeadLetters(context, name, options.Kind));
             configure(bus);
-            bus.UseTransport(options.Transport);
+            bus.UseTransport(options);
         });
         return services;
     }
 
-    static void UseTransport(this IBusRegistrationConfigurator bus, string transport)
+    static void UseTransport(this IBusRegistrationConfigurator bus, MessagingOptions options)
     {
-        if (!transport.Equals("InMemory", StringComparison.OrdinalIgnoreCase))
+        switch (options.Kind)
         {
-            throw new InvalidOperationException(
-                $"{MessagingOptions.Section}:{nameof(MessagingOptions.Transport)} is '{transport}'; this build knows only 'InMemory'.");
+            case TransportKind.RabbitMq:
+                bus.UseRabbitMq(options.RabbitMq, UseCommonSettings);
+                break;
+            default:
+                bus.UsingInMemory((context, factory) =>
+                {
+                    factory.UseCommonSettings(context);
+                    factory.ConfigureEndpoints(context);
+                });
+                break;
         }
-
-        bus.UsingInMemory((context, factory) =>
-        {
-            factory.UseCommonSettings(context);
-            factory.ConfigureEndpoints(context);
-        });
     }
 
     static void UseCommonSettings(this IBusFactoryConfigurator factory, IBusRegistrationContext context)
@@ -70,13 +74,18 @@ public static class MessagingRegistration
             json.NumberHandling |= JsonNumberHandling.AllowNamedFloatingPointLiterals;
             return json;
         });
+        factory.MessageTopology.SetEntityNameFormatter(new ExchangeNames(factory.MessageTopology.EntityNameFormatter));
+        var trace = new TraceContext();
+        factory.ConfigureSend(pipe => pipe.UseFilter(trace));
+        factory.ConfigurePublish(pipe => pipe.UseFilter(trace));
+        factory.ConfigurePublish(pipe => pipe.UseFilter(new PublishedMark()));
         foreach (var settings in context.GetServices<BusSettings>())
             settings.Apply(context, factory);
     }
 
-    static void KeepDeadLetters(this IReceiveEndpointConfigurator endpoint, IRegistrationContext context, string name)
+    static void KeepDeadLetters(this IReceiveEndpointConfigurator endpoint, IRegistrationContext context, string name, TransportKind transport)
     {
-        var office = ActivatorUtilities.CreateInstance<DeadLetterOffice>(context, name);
+        var office = ActivatorUtilities.CreateInstance<DeadLetterOffice>(context, name, transport != TransportKind.InMemory);
         endpoint.ConfigureError(pipe =>
         {
             pipe.UseFilter<ExceptionReceiveContext>(office);

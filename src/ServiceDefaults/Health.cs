@@ -24,7 +24,10 @@ public static class Health
     public static void MapHealth(this IEndpointRouteBuilder endpoints)
     {
         endpoints.MapHealthChecks("/health/live", Checks(check => check.Tags.Contains(Live)));
-        endpoints.MapHealthChecks("/health/ready", Checks(check => check.Tags.Contains(Needed)));
+        var ready = Checks(check => check.Tags.Contains(Needed));
+        // A bus that has lost its broker calls itself degraded, and so is whoever needs it of no use.
+        ready.ResultStatusCodes[HealthStatus.Degraded] = StatusCodes.Status503ServiceUnavailable;
+        endpoints.MapHealthChecks("/health/ready", ready);
         endpoints.MapHealthChecks("/health", Checks(_ => true));
     }
 

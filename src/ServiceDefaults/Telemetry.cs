@@ -44,7 +44,7 @@ public static class Telemetry
 
     static ResourceBuilder Describe(IHostEnvironment host) =>
         ResourceBuilder.CreateDefault()
-            .AddService(host.ApplicationName, "sagas", Assembly.GetEntryAssembly()?.GetName().Version?.ToString(), serviceInstanceId: Environment.MachineName)
+            .AddService(host.ApplicationName, "sagas", Assembly.GetEntryAssembly()?.GetName().Version?.ToString(), serviceInstanceId: $"{Environment.MachineName}-{Environment.ProcessId}")
             .AddAttributes([new("deployment.environment.name", host.EnvironmentName)])
             .AddEnvironmentVariableDetector();
 

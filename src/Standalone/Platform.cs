@@ -1,7 +1,7 @@
 using Api;
-using Consumers.WorkLedger;
+using Consumers;
+using GpuWorker;
 using Interop.OnnxRuntime;
-using MassTransit;
 using Messaging;
 using Messaging.Postgres;
 using Microsoft.EntityFrameworkCore;
@@ -13,21 +13,19 @@ namespace Standalone;
 /// <summary>All hosts in one process: one list of what the platform is made of.</summary>
 static class Platform
 {
-    public static void AddPlatform(this WebApplicationBuilder builder)
+    public static void AddPlatform(this WebApplicationBuilder builder, string connectionString)
     {
-        builder.Services.AddDbContext<PlatformDbContext>((services, db) => db.UseNpgsql(services.GetRequiredService<NpgsqlDataSource>()));
-        Consumers.BatchInference.PipelineRegistration.AddBatchInference(builder.Services, alone: true);
+        builder.Services.AddPlatformDatabase(_ => NpgsqlDataSource.Create(connectionString));
+        // Before the bus: what it recovers must be in the outbox when the bus starts.
+        builder.Services.AddConsumers(alone: builder.IsAlone());
         builder.AddMessaging(bus =>
         {
             bus.AddPostgresMessaging<PlatformDbContext>();
-            bus.AddWorkLedger();
-            Consumers.BatchInference.PipelineRegistration.AddBatchInference(bus);
-            GpuWorker.Inference.InferenceRegistration.AddInference(bus);
-            GpuWorker.BatchInference.PipelineRegistration.AddBatchInference(bus);
+            bus.AddConsumers();
+            bus.AddWorker();
+            bus.AddApi();
         });
-        builder.Services.AddWorkLedger();
-        GpuWorker.Inference.InferenceRegistration.AddInference(builder.Services);
-        GpuWorker.BatchInference.PipelineRegistration.AddBatchInference(builder.Services);
+        builder.Services.AddWorker();
         builder.AddApi();
         builder.Services.AddSingleton(services => OnnxRuntimeVersion(services.GetRequiredService<OnnxEnvironment>()));
     }

@@ -1,7 +1,5 @@
-using System.Data.Common;
 using System.Net;
 using Microsoft.Extensions.Logging.Console;
-using Npgsql;
 using ServiceDefaults;
 
 namespace Standalone;
@@ -32,11 +30,9 @@ static class StandaloneHost
         var options = new EmbeddedPostgresOptions { DataFolder = data.Path, Durable = builder.Configuration.GetValue("Postgres:Durable", true) };
         await using var postgres = await EmbeddedPostgres.StartAsync(options, logs.CreateLogger<EmbeddedPostgres>());
         builder.Configuration["ConnectionStrings:Sagas"] = postgres.ConnectionString;
-        builder.Services.AddSingleton(_ => NpgsqlDataSource.Create(postgres.ConnectionString));
-        builder.Services.AddSingleton<DbDataSource>(services => services.GetRequiredService<NpgsqlDataSource>());
         builder.Services.AddHealthChecks().AddDatabase();
         builder.Services.AddHostedService(_ => new PostgresWatch(postgres));
-        builder.AddPlatform();
+        builder.AddPlatform(postgres.ConnectionString);
 
         await using var app = builder.Build();
         app.MapHealth();

@@ -46,6 +46,8 @@ public class ApiHost : IAsyncLifetime
     public IServiceProvider Services => _app.Services;
     public ConcurrentDictionary<Guid, int> Submitted { get; } = [];
     public ConcurrentDictionary<Guid, string> Cancelled { get; } = [];
+    public ConcurrentDictionary<Guid, ConcurrentQueue<HeardEvent>> Events { get; } = [];
+    public ConcurrentQueue<ModelUpdate> ModelUpdates { get; } = [];
 
     public string Inputs => _folder["inputs"];
     public string Outputs => _folder["outputs"];
@@ -107,7 +109,10 @@ public class ApiHost : IAsyncLifetime
         {
             bus.AddPostgresMessaging<PlatformDbContext>();
             bus.AddConsumer<Recorder>();
+            bus.AddConsumer<EventRecorder, PlainJsonReader<EventRecorder>>();
+            bus.AddConsumer<UpdateRecorder, PlainJsonReader<UpdateRecorder>>();
             AddWorker(builder, bus);
+            bus.AddApi();
         });
         builder.AddApi();
         var app = builder.Build();
@@ -221,11 +226,41 @@ public class ApiHost : IAsyncLifetime
         return await Client.SendAsync(request);
     }
 
+    public IReadOnlyList<BatchInferenceOutput> EventsOf(Guid job) => Events.TryGetValue(job, out var events) ? [.. events.Select(e => e.Output)] : [];
+
     /// <summary>Everything that a refused request might have left behind.</summary>
     public async Task<(int Jobs, int Models, int Keys, long Messages, int Files)> LeftoversAsync() => await WithDbAsync(async db => (
         await db.WorkJobs.CountAsync(), await db.Models.CountAsync(), await db.IdempotentRequests.CountAsync(),
         await db.Database.SqlQuery<long>($"""SELECT count(*) AS "Value" FROM messaging.seen""").SingleAsync(),
         Directory.EnumerateFiles(Outputs, "*", SearchOption.AllDirectories).Count() + Directory.EnumerateFiles(Models, "*", SearchOption.AllDirectories).Count()));
+
+    // One consumer an endpoint: plain JSON does not say which type it is to MassTransit.
+    sealed class PlainJsonReader<T> : ConsumerDefinition<T> where T : class, IConsumer
+    {
+        protected override void ConfigureConsumer(
+            IReceiveEndpointConfigurator endpointConfigurator, IConsumerConfigurator<T> consumerConfigurator, IRegistrationContext context) =>
+            endpointConfigurator.UseRawJsonDeserializer(RawSerializerOptions.AnyMessageType, isDefault: true);
+    }
+
+    sealed class EventRecorder(ApiHost host) : IConsumer<BatchInferenceOutput>
+    {
+        public Task Consume(ConsumeContext<BatchInferenceOutput> context)
+        {
+            var heard = new HeardEvent(
+                context.Message, context.ReceiveContext.Body.GetString(), context.ReceiveContext.ContentType?.ToString(), context.Headers.Get<string>("type"), context.MessageId);
+            host.Events.GetOrAdd(context.Message.JobId, _ => []).Enqueue(heard);
+            return Task.CompletedTask;
+        }
+    }
+
+    sealed class UpdateRecorder(ApiHost host) : IConsumer<ModelUpdate>
+    {
+        public Task Consume(ConsumeContext<ModelUpdate> context)
+        {
+            host.ModelUpdates.Enqueue(context.Message);
+            return Task.CompletedTask;
+        }
+    }
 
     sealed class Recorder(ApiHost host) : IConsumer<SubmitBatchJob>, IConsumer<CancelBatchJob>
     {
@@ -256,6 +291,9 @@ public class ApiHost : IAsyncLifetime
         }
     }
 }
+
+/// <summary>An event as an outsider reads it.</summary>
+public sealed record HeardEvent(BatchInferenceOutput Output, string Json, string? ContentType, string? Type, Guid? MessageId);
 
 static class Responses
 {

@@ -35,6 +35,23 @@ public sealed class ModelsTests(ApiHost host)
     }
 
     [Fact]
+    public async Task Integrating_systems_hear_of_a_new_version_once()
+    {
+        await Task.WhenAll(Enumerable.Range(0, 5).Select(_ => UploadAsync("announced", "good announced")));
+        await UploadAsync("announced", "good announced");
+        await UploadAsync("announced", "good announced, second version");
+
+        var second = Sha256("good announced, second version");
+        await Eventually.TrueAsync(() => host.ModelUpdates.Any(u => u.Version == second), "model-updates");
+        var updates = host.ModelUpdates.Where(u => u.Model == "announced").ToList();
+        updates.Select(u => u.Version).ShouldBe([Sha256("good announced"), second], ignoreOrder: true);
+        var update = updates.Single(u => u.Version == second);
+        update.Type.ShouldBe("model-version-registered");
+        update.Link.ShouldBe($"/api/v1/models/announced/versions/{second}");
+        (update.Bytes, update.RowsPerSecond).ShouldBe((30, 1234));
+    }
+
+    [Fact]
     public async Task Registers_an_upload_bare_or_in_a_form()
     {
         (await UploadAsync("bare", "good bare")).StatusCode.ShouldBe(HttpStatusCode.Created);

@@ -1,16 +1,20 @@
 using Benchmarks;
+using Benchmarks.Orders;
 
 const string Usage = """
-    batch    rows/s of the platform, submit to manifest, beside a plain COPY ... score() ... TO; resident memory
-             [--rows 10000000,40000000] [--runs 5]
-    start    submit to first shard running, of small jobs on a warm platform  [--jobs 50]
-    writes   saga and job-row writes of one job  [--shards 10,1000,10000]
-    raw      the plain COPY alone, to see what the machine can do  [--rows ...] [--runs 5]
-    all      the first three
+    batch      rows/s of the platform, submit to manifest, beside a plain COPY ... score() ... TO; resident memory
+               [--rows 10000000,40000000] [--runs 5]
+    start      submit to first shard running, of small jobs on a warm platform  [--jobs 50]
+    writes     saga and job-row writes of one job  [--shards 10,1000,10000]
+    schedules  how late scheduled messages arrive  [--rate 1000] [--seconds 30]
+    sagas      sagas/s and idle latency of durable sagas on RabbitMQ, of the same with the repository in memory, and of peers
+               [--sagas 4000] [--runs 5] [--peers FOLDER]; needs rabbitmq-server
+    raw        the plain COPY alone, to see what the machine can do  [--rows ...] [--runs 5]
+    all        the first four
     Every one takes [--folder FOLDER] for generated inputs (kept) and data folders (removed).
     """;
 
-if (args is not [var what, ..] || what is not ("batch" or "start" or "writes" or "raw" or "all"))
+if (args is not [var what, ..] || what is not ("batch" or "start" or "writes" or "schedules" or "sagas" or "raw" or "all"))
 {
     Console.Error.WriteLine(Usage);
     return 2;
@@ -28,6 +32,10 @@ try
         await StartBenchmark.RunAsync(options);
     if (what is "writes" or "all")
         await WritesBenchmark.RunAsync(options);
+    if (what is "schedules" or "all")
+        await SchedulesBenchmark.RunAsync(options);
+    if (what is "sagas")
+        await SagaBenchmark.RunAsync(options);
     return 0;
 }
 catch (Exception e)

@@ -43,7 +43,7 @@ sealed class LedgerHost : IAsyncDisposable
         builder.Logging.SetMinimumLevel(LogLevel.Warning);
         builder.Services.AddSingleton(_ => NpgsqlDataSource.Create(connection));
         builder.Services.AddDbContext<PlatformDbContext>((s, o) => o.UseNpgsql(s.GetRequiredService<NpgsqlDataSource>()));
-        builder.Services.AddSingleton<Facts>();
+        builder.Services.AddSingleton<Facts>().AddSingleton<Told>();
         builder.Services.AddOptions<WorkLedgerOptions>().BindConfiguration(WorkLedgerOptions.Section);
         builder.Services.AddSingleton<LedgerSignal>().AddSingleton(TimeProvider.System).AddSingleton(BatchWork.WorkKind);
         builder.Services.AddScoped<UnitCommit>().AddScoped<UnitFailures>().AddScoped<UnitLeases>().AddScoped<PlanLedger>().AddScoped<LedgerRecovery>();
@@ -54,6 +54,9 @@ sealed class LedgerHost : IAsyncDisposable
             bus.AddWorkLedger();
             bus.AddConsumer<CommitShardsConsumer>().Endpoint(e => e.Name = "batch-shards-scored");
             bus.AddConsumer<ShardFailedConsumer>().Endpoint(e => e.Name = "batch-shards-failed");
+            bus.AddConsumer<AnnounceJobConsumer>().Endpoint(e => e.Name = "batch-announce");
+            bus.AddConsumer<OutputReader, PlainJsonReader<OutputReader>>();
+            bus.AddConsumer<MetricsReader, PlainJsonReader<MetricsReader>>();
             bus.AddConsumer<FactConsumer>().Endpoint(e => e.Name = "facts");
             bus.AddConsumer<OrderConsumer>().Endpoint(e => e.Name = BatchQueues.Units);
         });

@@ -1,6 +1,8 @@
 using Consumers.WorkLedger;
 using Contracts;
 using Contracts.BatchInference;
+using Microsoft.Extensions.DependencyInjection;
+using Npgsql;
 using Sagas.WorkLedger;
 using Support;
 
@@ -110,7 +112,7 @@ public sealed class LedgerTests(PostgresServer server) : IClassFixture<PostgresS
         await ledger.AnnounceAsync(slots: 3);
         var large = await ledger.PlanAsync(50, tenant: "large");
         var small = await ledger.PlanAsync(50, tenant: "small");
-        while (await ledger.Dispatcher.DispatchAsync(default))
+        while (await ledger.Dispatcher.DispatchAsync(default) == DispatcherLook.Done)
         {
         }
 
@@ -119,6 +121,32 @@ public sealed class LedgerTests(PostgresServer server) : IClassFixture<PostgresS
         await Eventually.TrueAsync(() => ledger.Facts.Of<ScoreShard>().Count == 6, "the ledger to say so");
         ledger.Facts.Of<ScoreShard>().ShouldAllBe(s => s.Attempt == 1);
     }
+
+    [Fact]
+    public async Task A_dispatcher_that_found_another_node_looking_looks_again_without_waiting_for_its_poll()
+    {
+        await using var ledger = await LedgerHost.StartAsync(server, new() { ["WorkLedger:Poll"] = "01:00:00" });
+        var database = ledger.Services.GetRequiredService<NpgsqlDataSource>();
+        await using var other = await database.OpenConnectionAsync();
+        await ExecuteAsync(other, $"SELECT pg_advisory_lock({DispatcherLock})");
+        await ledger.Dispatcher.StartAsync(default);
+        var job = await ledger.PlanAsync(1);
+        (await ledger.UnitsAsync(job)).ShouldAllBe(u => u.State == WorkUnitState.Pending);
+
+        await ExecuteAsync(other, $"SELECT pg_advisory_unlock({DispatcherLock})");
+
+        await Eventually.TrueAsync(async () => (await ledger.UnitsAsync(job)).All(u => u.State == WorkUnitState.Dispatched), "the unit to be dispatched");
+        await ledger.Dispatcher.StopAsync(default);
+
+        static async Task ExecuteAsync(NpgsqlConnection connection, string sql)
+        {
+            await using var command = new NpgsqlCommand(sql, connection);
+            await command.ExecuteNonQueryAsync();
+        }
+    }
+
+    // As in the dispatcher: what every node's asks for.
+    const long DispatcherLock = 0x5A6A_0001;
 
     [Fact]
     public async Task Gives_higher_priority_all_places()
@@ -130,6 +158,26 @@ public sealed class LedgerTests(PostgresServer server) : IClassFixture<PostgresS
         await ledger.Dispatcher.DispatchAsync(default);
         (await ledger.UnitsAsync(urgent)).Count(u => u.State == WorkUnitState.Dispatched).ShouldBe(4);
         (await ledger.UnitsAsync(usual)).Count(u => u.State == WorkUnitState.Dispatched).ShouldBe(0);
+    }
+
+    [Fact]
+    public async Task Counts_a_crash_and_no_failure_when_the_broker_delivers_a_lost_workers_unit_again()
+    {
+        await using var ledger = await LedgerHost.StartAsync(server);
+        await ledger.AnnounceAsync(slots: 1);
+        var job = await ledger.PlanAsync(2);
+        await ledger.Dispatcher.DispatchAsync(default);
+        await ledger.HeartbeatAsync(job, 0, attempt: 1);
+        var lost = new Failure(FailureCodes.WorkerLost, "Lost.");
+
+        // The second had not begun: nothing of it can be to blame.
+        await ledger.FailAsync(new UnitFailure(job, 0, 0, 1, lost, true, 0));
+        await ledger.FailAsync(new UnitFailure(job, 0, 1, 1, lost, true, 0));
+
+        var units = await ledger.UnitsAsync(job);
+        units.ShouldAllBe(u => u.State == WorkUnitState.Pending && u.Failures == 0);
+        units.Select(u => u.Crashes).ShouldBe([1, 0]);
+        await ledger.ShouldAccountForEveryRowAsync(job);
     }
 
     [Fact]

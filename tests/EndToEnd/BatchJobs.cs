@@ -48,7 +48,7 @@ static class BatchJobs
 
     static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web) { DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull };
 
-    public static async Task<Guid> SubmitAsync(this Platform platform, JobRequest request, string? idempotencyKey = null)
+    public static async Task<Guid> SubmitAsync(this IPlatform platform, JobRequest request, string? idempotencyKey = null)
     {
         // The first start registers the samples while it already serves.
         await Eventually.TrueAsync(
@@ -59,7 +59,7 @@ static class BatchJobs
         return body.GetProperty("id").GetGuid();
     }
 
-    public static async Task<HttpResponseMessage> PostAsync(this Platform platform, JobRequest request, string? idempotencyKey = null)
+    public static async Task<HttpResponseMessage> PostAsync(this IPlatform platform, JobRequest request, string? idempotencyKey = null)
     {
         using var message = new HttpRequestMessage(HttpMethod.Post, Route) { Content = JsonContent.Create(request, options: Json) };
         if (idempotencyKey is not null)
@@ -67,12 +67,12 @@ static class BatchJobs
         return await platform.Http.SendAsync(message);
     }
 
-    public static async Task<Job> JobAsync(this Platform platform, Guid id) =>
+    public static async Task<Job> JobAsync(this IPlatform platform, Guid id) =>
         (await platform.Http.GetFromJsonAsync<Job>($"{Route}/{id}", Json))!;
 
-    public static Task<Job> EndAsync(this Platform platform, Guid id) => platform.JobOnceAsync(id, job => job.IsFinal, "its end");
+    public static Task<Job> EndAsync(this IPlatform platform, Guid id) => platform.JobOnceAsync(id, job => job.IsFinal, "its end");
 
-    public static async Task<Job> JobOnceAsync(this Platform platform, Guid id, Func<Job, bool> condition, string what)
+    public static async Task<Job> JobOnceAsync(this IPlatform platform, Guid id, Func<Job, bool> condition, string what)
     {
         Job job = null!;
         try
@@ -87,11 +87,11 @@ static class BatchJobs
         return job;
     }
 
-    public static async Task<Job> RunAsync(this Platform platform, JobRequest request) => await platform.EndAsync(await platform.SubmitAsync(request));
+    public static async Task<Job> RunAsync(this IPlatform platform, JobRequest request) => await platform.EndAsync(await platform.SubmitAsync(request));
 
     /// <summary>As an event source does: <paramref name="lastEventId"/> is what it heard before its connection broke.</summary>
     public static async IAsyncEnumerable<ProgressEvent> EventsAsync(
-        this Platform platform, Guid id, string? lastEventId = null, [EnumeratorCancellation] CancellationToken cancellationToken = default)
+        this IPlatform platform, Guid id, string? lastEventId = null, [EnumeratorCancellation] CancellationToken cancellationToken = default)
     {
         using var request = new HttpRequestMessage(HttpMethod.Get, $"{Route}/{id}/events");
         if (lastEventId is not null)
@@ -104,7 +104,7 @@ static class BatchJobs
     }
 
     /// <summary>Every figure 0; those that name a delay are given time to get there.</summary>
-    public static async Task ShouldKeepInvariantsAsync(this Platform platform)
+    public static async Task ShouldKeepInvariantsAsync(this IPlatform platform)
     {
         JsonElement report = default;
         try

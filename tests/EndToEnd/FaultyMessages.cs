@@ -18,25 +18,21 @@ public sealed class FaultyMessages : IHostingStartup
     const string Section = "Faults";
 
     /// <summary>The platform as it is, but with a bad network and short waits.</summary>
-    public static StandaloneLaunch Launch(string dataFolder, int seed)
+    public static StandaloneLaunch Launch(string dataFolder, int seed) => HostingStartupLaunch.Of(dataFolder) with
     {
-        var assembly = typeof(FaultyMessages).Assembly.GetName().Name!;
-        return new StandaloneLaunch(dataFolder)
-        {
-            Runtime = ["exec", "--depsfile", Beside($"{assembly}.deps.json"), "--runtimeconfig", Beside("Standalone.runtimeconfig.json")],
-            Environment = new Dictionary<string, string> { ["ASPNETCORE_HOSTINGSTARTUPASSEMBLIES"] = assembly },
-            Arguments =
-            [
-                $"--{Section}:Seed={seed}", $"--{Section}:Twice=0.15", $"--{Section}:Late=0.15", $"--{Section}:Reordered=0.1", $"--{Section}:Lost=0.05",
-                // A lost message is waited for, several times a job: seconds instead of minutes.
-                "--WorkLedger:DispatchLease=00:00:03", "--WorkLedger:RunLease=00:00:07", "--WorkLedger:ReaperGrace=00:00:01",
-                "--BatchInference:Saga:StepTimeout=00:00:02",
-            ],
-        };
-    }
+        Arguments =
+        [
+            $"--{Section}:Seed={seed}", $"--{Section}:Twice=0.15", $"--{Section}:Late=0.15", $"--{Section}:Reordered=0.1", $"--{Section}:Lost=0.05",
+            // A lost message is waited for, several times a job: seconds instead of minutes.
+            "--WorkLedger:DispatchLease=00:00:03", "--WorkLedger:RunLease=00:00:07", "--WorkLedger:ReaperGrace=00:00:01",
+            "--BatchInference:Saga:StepTimeout=00:00:02",
+        ],
+    };
 
     public void Configure(IWebHostBuilder builder) => builder.ConfigureServices((host, services) =>
     {
+        if (!host.Configuration.GetSection(Section).Exists())
+            return;
         services.AddFaultInjection(faults =>
         {
             host.Configuration.GetSection(Section).Bind(faults);
@@ -45,8 +41,6 @@ public sealed class FaultyMessages : IHostingStartup
         });
         services.AddHostedService<Account>();
     });
-
-    static string Beside(string file) => Path.Combine(AppContext.BaseDirectory, file);
 
     sealed class Account(FaultInjector faults) : IHostedService
     {

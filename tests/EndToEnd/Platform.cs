@@ -3,7 +3,7 @@ using Support;
 namespace EndToEnd;
 
 /// <summary>One platform on one data folder: a process that tests may kill and start again, used over HTTP alone.</summary>
-public sealed class Platform : IAsyncDisposable
+public sealed class Platform : IPlatform, IAsyncDisposable
 {
     readonly StandaloneLaunch _launch;
     StandaloneProcess _process;

@@ -29,6 +29,9 @@ static class Tables
 
     public static string Quarantine(Job job) => $"read_parquet({DuckDbSql.Literal(Path.Combine(job.Folder, "quarantine-*.parquet"))})";
 
+    public static long CountRows(IReadOnlyList<string> files) =>
+        (long)Query($"SELECT count(*) FROM read_parquet([{string.Join(", ", files.Select(DuckDbSql.Literal))}])")[0][0]!;
+
     public static IReadOnlyList<object?[]> Query(string sql)
     {
         using var database = Open();

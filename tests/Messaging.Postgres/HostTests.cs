@@ -1,5 +1,7 @@
 using System.Diagnostics;
+using System.Diagnostics.Metrics;
 using MassTransit;
+using MassTransit.Logging;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
@@ -12,16 +14,6 @@ namespace Messaging.Postgres.Tests;
 [Trait("Category", "Server")]
 public sealed class HostTests(PostgresServer server) : IClassFixture<PostgresServer>
 {
-    [Fact]
-    public void A_transport_that_is_not_there_stops_the_host_with_its_name()
-    {
-        var builder = Host.CreateApplicationBuilder(new HostApplicationBuilderSettings { DisableDefaults = true });
-        builder.Configuration.AddInMemoryCollection([new("Messaging:Transport", "Pigeons")]);
-
-        Should.Throw<InvalidOperationException>(() => builder.AddMessaging(_ => { })).Message.ShouldBe(
-            "Messaging:Transport is 'Pigeons'; this build knows only 'InMemory'.");
-    }
-
     [Fact]
     public void Nobody_outside_hears_how_the_bus_is_used()
     {
@@ -48,13 +40,13 @@ public sealed class HostTests(PostgresServer server) : IClassFixture<PostgresSer
         stopping.IsCompleted.ShouldBeFalse();
         door.Opened.SetResult();
         await stopping;
-        (await shop.CountAsync("messaging.outbox")).ShouldBe(1);
+        // Its lease is given up: whoever sweeps next need not wait for it to lapse.
+        (await shop.CountAsync("messaging.outbox WHERE visible_at <= now()")).ShouldBe(1);
         await shop.DisposeAsync();
 
         await using var restarted = await ShopHost.StartAsync(database, bus => bus.AddConsumer<ReadyConsumer, ReadyDefinition>());
         await Eventually.TrueAsync(async () => await restarted.EffectsAsync(order) == 2, "both effects");
         await restarted.OutboxIsEmptyAsync();
-        restarted.Logs.At(LogLevel.Information).ShouldContain(l => l.StartsWith("Freed 1 unsent messages"));
     }
 
     [Fact]
@@ -105,6 +97,58 @@ public sealed class HostTests(PostgresServer server) : IClassFixture<PostgresSer
     }
 
     [Fact]
+    public async Task Where_nobody_records_the_trace_is_carried_all_the_same()
+    {
+        await using var shop = await ShopHost.StartAsync(await server.CreateDatabaseAsync(), bus =>
+        {
+            bus.AddConsumer<ForwardingConsumer>().Endpoint(e => e.Name = "forwarding");
+            bus.AddConsumer<TraceConsumer>().Endpoint(e => e.Name = "trace");
+        }, services: s => s.AddSingleton(new Door()));
+        var door = shop.Services.GetRequiredService<Door>();
+        var order = NewId.NextGuid();
+
+        // As an HTTP server makes it for a request that says: not sampled.
+        using (var request = new Activity("request").SetParentId("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00").Start())
+            await shop.PublishAsync(new SubmitOrder(order));
+
+        (await door.Header.Task.WaitAsync(TimeSpan.FromSeconds(30))).ShouldMatch("^00-0af7651916cd43dd8448eb211c80319c-[0-9a-f]{16}-00$");
+        shop.Logs.At(LogLevel.Error).ShouldBeEmpty();
+    }
+
+    [Fact]
+    public async Task Gauges_tell_how_the_outbox_stands()
+    {
+        await using var shop = await ShopHost.StartAsync(await server.CreateDatabaseAsync(), options: o => o.GaugeInterval = TimeSpan.FromSeconds(1));
+        shop.Crash();
+        await shop.PublishAsync(new SubmitOrder(NewId.NextGuid()));
+        await shop.InScopeAsync(async (scope, db) =>
+        {
+            await scope.GetRequiredService<IMessageScheduler>().SchedulePublish(TimeProvider.System.GetUtcNow().UtcDateTime.AddHours(1), new OrderReady(NewId.NextGuid()));
+            await db.SaveChangesAsync();
+        });
+        await shop.ExecuteAsync(
+            "UPDATE messaging.outbox SET sent_at = now() - interval '1 hour', visible_at = now() WHERE due_at IS NULL;"
+            + "INSERT INTO messaging.dead (id, queue, reason, message_type, content_type, body) SELECT gen_random_uuid(), '', '', '', '', '' FROM generate_series(1, 3)");
+        var read = new System.Collections.Concurrent.ConcurrentDictionary<string, double>();
+        using var listener = new MeterListener();
+        listener.InstrumentPublished = (instrument, l) =>
+        {
+            if (instrument.Meter.Name == Telemetry.MeterName && instrument.IsObservable)
+                l.EnableMeasurementEvents(instrument);
+        };
+        listener.SetMeasurementEventCallback<long>((instrument, value, _, _) => read[instrument.Name] = value);
+        listener.SetMeasurementEventCallback<double>((instrument, value, _, _) => read[instrument.Name] = value);
+        listener.Start();
+
+        await Eventually.TrueAsync(() =>
+        {
+            listener.RecordObservableInstruments();
+            return read.GetValueOrDefault("messaging.dead.depth") == 3 && read["messaging.outbox.depth"] == 2 && read["messaging.outbox.due"] == 1
+                && read["messaging.outbox.oldest_due_age"] is > 3500 and < 7200;
+        }, "the figures");
+    }
+
+    [Fact]
     public async Task Outside_a_transaction_a_schedule_is_written_at_once()
     {
         await using var shop = await ShopHost.StartAsync(await server.CreateDatabaseAsync(), bus =>
@@ -121,42 +165,20 @@ public sealed class HostTests(PostgresServer server) : IClassFixture<PostgresSer
     }
 }
 
-public sealed class Door
-{
-    public TaskCompletionSource Entered { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
-
-    public TaskCompletionSource Opened { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
-
-    public TaskCompletionSource<string> Trace { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
-}
-
-public sealed class WaitingConsumer(OrderContext db, Door door) : IConsumer<PackOrder>
-{
-    public async Task Consume(ConsumeContext<PackOrder> context)
-    {
-        db.Record(context.Message.OrderId, "waited");
-        door.Entered.TrySetResult();
-        await door.Opened.Task.WaitAsync(context.CancellationToken);
-        await context.Publish(new OrderReady(context.Message.OrderId));
-    }
-}
-
-public sealed class WaitingDefinition : ConsumerDefinition<WaitingConsumer>
-{
-    public WaitingDefinition() => EndpointName = "waiting";
-
-    protected override void ConfigureConsumer(
-        IReceiveEndpointConfigurator endpointConfigurator, IConsumerConfigurator<WaitingConsumer> consumerConfigurator, IRegistrationContext context) =>
-        endpointConfigurator.UsePostgresOutbox<OrderContext>(context);
-}
-
 public sealed class TraceConsumer(Door door) : IConsumer<OrderReady>
 {
     public Task Consume(ConsumeContext<OrderReady> context)
     {
         door.Trace.TrySetResult(Activity.Current?.TraceId.ToString() ?? "none");
+        door.Header.TrySetResult(context.Headers.Get<string>(DiagnosticHeaders.ActivityId) ?? "none");
         return Task.CompletedTask;
     }
+}
+
+/// <summary>Without a database, as a worker is: what it publishes goes at once.</summary>
+public sealed class ForwardingConsumer : IConsumer<PackOrder>
+{
+    public Task Consume(ConsumeContext<PackOrder> context) => context.Publish(new OrderReady(context.Message.OrderId));
 }
 
 public sealed class SchedulingConsumer : IConsumer<PackOrder>

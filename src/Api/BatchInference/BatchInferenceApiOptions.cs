@@ -16,4 +16,12 @@ public sealed class BatchInferenceApiOptions
     /// <summary>How often a running job's progress is read for its viewers. Default: 400 ms, so that they hear at least once a second.</summary>
     [Range(typeof(TimeSpan), "00:00:00.010", "00:00:01")]
     public TimeSpan ProgressPoll { get; init; } = TimeSpan.FromMilliseconds(400);
+
+    /// <summary>Largest message taken from <c>batch-inference-input</c>, in bytes. Default: 256 KiB.</summary>
+    [Range(1, 1 << 20)]
+    public int MaxMessageBytes { get; init; } = 256 << 10;
+
+    /// <summary>Deepest nesting of such a message, its envelope included. Default: 16.</summary>
+    [Range(1, 64)]
+    public int MaxMessageDepth { get; init; } = 16;
 }

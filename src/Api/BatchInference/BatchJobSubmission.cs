@@ -26,10 +26,24 @@ sealed class BatchJobSubmission(PlatformDbContext db, IPublishEndpoint publish, 
         var spec = await specs.MakeAsync(tenant, request, errors, cancellationToken);
         var id = NewId.NextSequentialGuid();
         var accepted = Answer.Of(StatusCodes.Status202Accepted, answer(id), JobLinks.Of(id).Self);
-        return await idempotency.SaveAsync(key, accepted, () =>
-        {
-            db.WorkJobs.Open(id, tenant, BatchWork.Kind, WireJson.Write(spec), spec.Priority, spec.MaxErrorRate, spec.MaxErrors, clock.GetUtcNow());
-            return publish.Publish(new SubmitBatchJob(id, tenant, spec), cancellationToken);
-        }, cancellationToken);
+        return await idempotency.SaveAsync(
+            key, accepted, () => OpenAsync(db, publish, new NewBatchJob(id, tenant, spec), clock.GetUtcNow(), cancellationToken), cancellationToken);
+    }
+
+    /// <summary>What every door does once the request is found right. The caller saves and commits.</summary>
+    /// <param name="outbox">Of the transaction in which the row is saved.</param>
+    public static async Task OpenAsync(PlatformDbContext db, IPublishEndpoint outbox, NewBatchJob job, DateTimeOffset now, CancellationToken cancellationToken)
+    {
+        var (id, tenant, spec, reference, requestSha256) = job;
+        var row = db.WorkJobs.Open(id, tenant, BatchWork.Kind, WireJson.Write(spec), spec.Priority, spec.MaxErrorRate, spec.MaxErrors, now);
+        row.Reference = reference;
+        row.RequestSha256 = requestSha256;
+        await outbox.Publish(new SubmitBatchJob(id, tenant, spec), cancellationToken);
+        var started = new BatchInferenceOutput(BatchEventTypes.Started, id, reference, BatchJobStatus.Submitted, now, Links: JobLinks.Of(id));
+        await outbox.AnnounceAsync(started, cancellationToken);
     }
 }
+
+/// <param name="Reference">What the sender of a message calls it.</param>
+/// <param name="RequestSha256">Of the request in a message.</param>
+sealed record NewBatchJob(Guid Id, string Tenant, BatchJobSpec Spec, string? Reference = null, string? RequestSha256 = null);

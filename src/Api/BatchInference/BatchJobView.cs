@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Contracts;
 using Contracts.BatchInference;
+using Contracts.WorkLedger;
 using Sagas.BatchInference;
 using Sagas.WorkLedger;
 
@@ -12,10 +13,12 @@ public sealed record BatchJobSummary(
 
 public sealed record BatchJobList(IReadOnlyList<BatchJobSummary> Jobs, string? Next);
 
+/// <param name="Reference">What the sender of a message called the job.</param>
 /// <param name="Failure">Why it failed, or is about to.</param>
 /// <param name="RescoredRows">Rows that a lost worker had begun and another did again.</param>
 public sealed record BatchJobView(
     Guid Id,
+    string? Reference,
     string Status,
     JobModel Model,
     InputSpec Input,
@@ -45,9 +48,9 @@ public sealed record BatchJobView(
         var (job, saga, spec) = (row.Job, row.Saga, WireJson.Read<BatchJobSpec>(row.Job.Spec));
         var failure = saga?.Failure ?? (job.State == WorkJobState.Failed ? job.Failure : null);
         return new BatchJobView(
-            job.Id, row.Status, new JobModel(spec.Model.Name, spec.Model.Sha256), spec.Input, spec.Output, spec.KeyColumns, spec.Mapping,
+            job.Id, job.Reference, row.Status, new JobModel(spec.Model.Name, spec.Model.Sha256), spec.Input, spec.Output, spec.KeyColumns, spec.Mapping,
             spec.BatchSize, spec.MaxErrorRate, spec.MaxErrors, spec.DeadlineSeconds, spec.Priority,
-            JobProgress.Of(row, now), JobRows.Of(job), job.Rescored,
+            JobProgress.Of(row, now), job.CountRows(), job.Rescored,
             failure is null ? null : WireJson.Read<Failure>(failure), saga?.CancelReason, saga?.ManifestUri, saga?.ManifestSha256,
             job.AcceptedAt, job.AdmittedAt, job.PlannedAt, row.EndedAt, JobLinks.Of(job.Id));
     }
@@ -61,22 +64,6 @@ public sealed record BatchJobView(
 }
 
 public sealed record JobModel(string Name, string Version);
-
-/// <summary><c>input = scored + quarantined + skipped + remaining</c> at every moment.</summary>
-public sealed record JobRows(long Input, long Scored, long Quarantined, long Skipped, long Remaining)
-{
-    internal static JobRows Of(WorkJob job) =>
-        new(job.InputRows, job.Scored, job.Quarantined, job.Skipped, job.InputRows - job.Scored - job.Quarantined - job.Skipped);
-}
-
-public sealed record JobLinks(string Self, string Events, string Shards, string Results, string Cancel)
-{
-    internal static JobLinks Of(Guid id)
-    {
-        var self = $"/api/v1/batch-inference/jobs/{id}";
-        return new JobLinks(self, $"{self}/events", $"{self}/shards", $"{self}/results", $"{self}/cancel");
-    }
-}
 
 /// <param name="Kind"><c>shard</c>, or <c>conversion</c>: a text file on its way to Parquet.</param>
 /// <param name="File">Of the input, as the caller knows it.</param>

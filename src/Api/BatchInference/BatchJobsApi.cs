@@ -3,6 +3,7 @@ using System.Runtime.CompilerServices;
 using System.Text.Json;
 using Api.Requests;
 using Artifacts;
+using Contracts.BatchInference;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.HttpResults;
@@ -53,7 +54,7 @@ static class BatchJobsApi
         if (place is not null)
             jobs = jobs.Where(r => r.Job.AcceptedAt < place.At || (r.Job.AcceptedAt == place.At && r.Job.Id.CompareTo(place.Id) < 0));
         var page = await jobs.OrderByDescending(r => r.Job.AcceptedAt).ThenByDescending(r => r.Job.Id).Take(limit + 1).ToListAsync(cancellationToken);
-        var next = page.Count > limit ? ListPlace.Of(page[limit - 1].Job).Write() : null;
+        var next = page.Count > limit ? new ListPlace(page[limit - 1].Job.AcceptedAt, page[limit - 1].Job.Id).Write() : null;
         var now = clock.GetUtcNow();
         return TypedResults.Ok(new BatchJobList([.. page.Take(limit).Select(r => BatchJobView.Summary(r, now))], next));
     }

@@ -11,7 +11,7 @@ namespace Api.BatchInference;
 /// <param name="MaxErrorRate">Share of the planned rows that may be quarantined before the job fails, 0 to 1. Default: 0.01.</param>
 /// <param name="DeadlineSeconds">From admission, 1 to 604,800. Default: 3600.</param>
 /// <param name="Priority">-100 to 100, higher goes first. Default: 0.</param>
-public sealed record SubmitBatchJobRequest(
+public record SubmitBatchJobRequest(
     string? Model = null,
     string? ModelVersion = null,
     string? ModelType = null,

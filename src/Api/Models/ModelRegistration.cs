@@ -2,6 +2,9 @@ using System.Text.RegularExpressions;
 using Api.Requests;
 using Contracts;
 using MassTransit;
+using Messaging;
+using Messaging.PlainJson;
+using Messaging.Postgres;
 using Microsoft.AspNetCore.Http;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.Options;
@@ -16,9 +19,10 @@ namespace Api.Models;
 /// everything else: a file that kills its reader must not kill the API.
 /// </summary>
 sealed partial class ModelRegistration(
-    PlatformDbContext db, IBus bus, ModelFiles files, Idempotency idempotency, IOptions<ApiOptions> options, TimeProvider clock)
+    PlatformDbContext db, IBus bus, IPublishEndpoint outbox, ModelFiles files, Idempotency idempotency, IOptions<ApiOptions> options, TimeProvider clock)
 {
     const int LongestDescription = 2000;
+    static readonly TimeSpan ToSend = TimeSpan.FromSeconds(2);
 
     public static void Check(string? name, string? description, FieldErrors errors)
     {
@@ -62,10 +66,12 @@ sealed partial class ModelRegistration(
         try
         {
             var created = Answer.Of(StatusCodes.Status201Created, ModelVersionView.Of(model), ModelVersionView.PathOf(model));
-            return await idempotency.SaveAsync(key, created, () =>
+            return await idempotency.SaveAsync(key, created, async () =>
             {
                 db.Models.Add(model);
-                return Task.CompletedTask;
+                // First the row: whether it is new is known then.
+                await db.SaveChangesAsync(cancellationToken);
+                await AnnounceAsync(model, cancellationToken);
             }, cancellationToken);
         }
         catch (DbUpdateException e) when (e.InnerException is PostgresException { SqlState: PostgresErrorCodes.UniqueViolation })
@@ -77,6 +83,13 @@ sealed partial class ModelRegistration(
         }
     }
 
+    Task AnnounceAsync(RegisteredModel model, CancellationToken cancellationToken)
+    {
+        var update = new ModelUpdate(
+            ModelUpdate.VersionRegistered, model.Name, model.Version, model.Description, model.Bytes, model.RowsPerSecond, model.RegisteredAt, ModelVersionView.PathOf(model));
+        return outbox.PublishJson(update, NamedGuid.Of($"{update.Type}\n{model.Tenant}\n{model.Name}\n{model.Version}"), update.Type, cancellationToken);
+    }
+
     async Task<ModelVersionView?> FindAsync(string tenant, string name, string version, CancellationToken cancellationToken) =>
         await db.FindModelAsync(tenant, name, version, cancellationToken) is { } model ? ModelVersionView.Of(model) : null;
 
@@ -86,7 +99,11 @@ sealed partial class ModelRegistration(
         try
         {
             var client = bus.CreateRequestClient<InspectModel>(RequestTimeout.After(ms: (int)options.Value.InspectTimeout.TotalMilliseconds));
-            var answer = await client.GetResponse<ModelInspected, ModelRefused>(new InspectModel(file.Uri, file.Sha256), cancellationToken);
+            // On a thread of its own: the first question of a process blocks its caller until the broker is there.
+            var question = Task.Run(() => client.GetResponse<ModelInspected, ModelRefused>(
+                new InspectModel(file.Uri, file.Sha256), message => message.UseExecute(context => context.BypassOutbox()), cancellationToken), cancellationToken);
+            // The client's own time begins when its question is sent, which it is not while the broker is away.
+            var answer = await question.WaitAsync(options.Value.InspectTimeout + ToSend, clock, cancellationToken);
             if (answer.Is(out Response<ModelRefused>? refused))
                 throw Refused(file, refused!.Message.Failure);
             return answer.Is(out Response<ModelInspected>? inspected) ? inspected!.Message : throw new InvalidOperationException("Neither answer came.");
@@ -94,6 +111,10 @@ sealed partial class ModelRegistration(
         catch (RequestTimeoutException e)
         {
             throw new FailureException(new Failure("no_worker", "No worker looked at the model in time. Try again when a worker runs."), isTransient: true, e);
+        }
+        catch (Exception e) when (e is TimeoutException || TransientError.IsOutage(e))
+        {
+            throw new FailureException(new Failure("no_worker", "No worker can be asked: the broker is away. Try again later."), isTransient: true, e);
         }
         catch (RequestFaultException e)
         {

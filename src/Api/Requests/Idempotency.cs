@@ -44,27 +44,25 @@ public sealed class Idempotency(PlatformDbContext db, TimeProvider clock)
             : throw new FailureException("idempotency_key_reused", "This Idempotency-Key came with another body before. Use a new key for a new request.");
     }
 
-    /// <summary>Saves what <paramref name="write"/> adds to the context, together with the answer, or gives the answer of the twin that came first.</summary>
+    /// <summary>Saves what <paramref name="write"/> adds to the context, in one transaction with the answer, or gives the answer of the twin that came first.</summary>
     public async Task<Answer> SaveAsync(RequestKey? key, Answer answer, Func<Task> write, CancellationToken cancellationToken)
     {
-        if (key is null)
-        {
-            await write();
-            await db.SaveChangesAsync(cancellationToken);
-            return answer;
-        }
-
         await using var transaction = await db.Database.BeginTransactionAsync(cancellationToken);
-        if (await ClaimAsync(key, answer, cancellationToken) is not { } kept)
+        if (key is not null)
         {
-            await transaction.RollbackAsync(cancellationToken);
-            return await FindAsync(key, cancellationToken) ?? throw new FailureException("idempotency_key_reused", "This Idempotency-Key is just expiring. Use a new one.");
+            if (await ClaimAsync(key, answer, cancellationToken) is not { } kept)
+            {
+                await transaction.RollbackAsync(cancellationToken);
+                return await FindAsync(key, cancellationToken) ?? throw new FailureException("idempotency_key_reused", "This Idempotency-Key is just expiring. Use a new one.");
+            }
+
+            answer = answer with { Json = kept };
         }
 
         await write();
         await db.SaveChangesAsync(cancellationToken);
         await transaction.CommitAsync(cancellationToken);
-        return answer with { Json = kept };
+        return answer;
     }
 
     // The text as PostgreSQL keeps it is what the first caller gets too: a repeated answer is the same to the byte.

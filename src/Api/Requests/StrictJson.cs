@@ -22,15 +22,22 @@ static class StrictJson
         TypeInfoResolver = new DefaultJsonTypeInfoResolver(),
     };
 
-    public static T Read<T>(ReadOnlyMemory<byte> body, FieldErrors errors) where T : class
+    public static T Read<T>(ReadOnlyMemory<byte> body, FieldErrors errors) where T : class =>
+        Parse(body, MaxDepth, root => Read<T>(root, errors));
+
+    public static T Read<T>(JsonElement element, FieldErrors errors) where T : class =>
+        ReadObject(element, typeof(T), "", errors).Deserialize<T>(Options)!;
+
+    /// <summary>Hands on the object that a body is, once its depth is known to be harmless.</summary>
+    public static T Parse<T>(ReadOnlyMemory<byte> body, int maxDepth, Func<JsonElement, T> read)
     {
         try
         {
-            CheckText(body.Span);
+            CheckText(body.Span, maxDepth);
             using var document = JsonDocument.Parse(body);
             if (document.RootElement.ValueKind != JsonValueKind.Object)
                 throw new FailureException("malformed_json", "The body must be a JSON object.");
-            return ReadObject(document.RootElement, typeof(T), "", errors).Deserialize<T>(Options)!;
+            return read(document.RootElement);
         }
         catch (JsonException e)
         {
@@ -43,14 +50,14 @@ static class StrictJson
         }
     }
 
-    static void CheckText(ReadOnlySpan<byte> body)
+    static void CheckText(ReadOnlySpan<byte> body, int maxDepth)
     {
         if (!Utf8.IsValid(body))
             throw Malformed("The body is not UTF-8.");
         var reader = new Utf8JsonReader(body, new JsonReaderOptions { MaxDepth = int.MaxValue });
         while (reader.Read())
-            if (reader.CurrentDepth >= MaxDepth && reader.TokenType is JsonTokenType.StartArray or JsonTokenType.StartObject)
-                throw new FailureException("json_too_deep", $"The body is nested deeper than {MaxDepth} levels.");
+            if (reader.CurrentDepth >= maxDepth && reader.TokenType is JsonTokenType.StartArray or JsonTokenType.StartObject)
+                throw new FailureException("json_too_deep", $"The body is nested deeper than {maxDepth} levels.");
     }
 
     static JsonObject ReadObject(JsonElement element, Type type, string path, FieldErrors errors)

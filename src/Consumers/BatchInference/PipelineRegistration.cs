@@ -20,6 +20,7 @@ public static class PipelineRegistration
         if (alone)
             services.AddHostedService<BatchRecovery>();
         services.AddHostedService<LostJobs>();
+        services.AddHostedService<JobMetrics>();
         return services;
     }
 
@@ -32,5 +33,6 @@ public static class PipelineRegistration
         bus.AddConsumer<ShardFailedConsumer, ShardFailedDefinition>();
         bus.AddConsumer<PublishResultsConsumer, PublishResultsDefinition>();
         bus.AddConsumer<CleanUpWorkConsumer, CleanUpWorkDefinition>();
+        bus.AddConsumer<AnnounceJobConsumer, AnnounceJobDefinition>();
     }
 }

@@ -37,7 +37,7 @@ public sealed class PlanLedger(PlatformDbContext db)
             WHERE id = {jobId}
             """, cancellationToken);
         await outbox.PublishFact(
-            plan.More ? new PlanBatchJob(jobId, 0, planned + plan.Files) : conversion ? new BatchConversionPlanned(jobId, total) : new BatchPlanned(jobId, total, rows),
+            job, plan.More ? new PlanBatchJob(jobId, 0, planned + plan.Files) : conversion ? new BatchConversionPlanned(jobId, total) : new BatchPlanned(jobId, total, rows),
             cancellationToken);
     }
 

@@ -16,33 +16,45 @@ namespace Consumers.WorkLedger;
 /// worker are one transaction.
 /// </summary>
 public sealed partial class Dispatcher(
-    IServiceScopeFactory scopes, IEnumerable<WorkKind> kinds, LedgerSignal signal, IOptions<WorkLedgerOptions> options, ILogger<Dispatcher> logger)
+    IServiceScopeFactory scopes, IEnumerable<WorkKind> kinds, LedgerSignal signal, IOptions<WorkLedgerOptions> options, TimeProvider clock,
+    ILogger<Dispatcher> logger)
     : BackgroundService
 {
+    static readonly TimeSpan Turn = TimeSpan.FromMilliseconds(10);
+
     readonly Dictionary<string, WorkKind> _kinds = kinds.ToDictionary(k => k.Name);
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
+        var isPaused = false;
         while (!stoppingToken.IsCancellationRequested)
         {
             try
             {
-                while (await DispatchAsync(stoppingToken))
+                while (await DispatchAsync(stoppingToken) is var look and not DispatcherLook.Idle)
                 {
+                    // The other node may have looked before what woke this one was committed: its look does not stand for ours.
+                    if (look == DispatcherLook.Busy)
+                        await Task.Delay(Turn, clock, stoppingToken);
                 }
+
+                isPaused = false;
             }
             catch (Exception e) when (!stoppingToken.IsCancellationRequested)
             {
-                LogPaused(e, options.Value.Poll);
+                // An outage is told once.
+                if (!isPaused)
+                    LogPaused(e, options.Value.Poll);
+                isPaused = true;
             }
 
-            await signal.WaitAsync(options.Value.Poll, stoppingToken);
+            // Not in step with other nodes, who would all ask a server that has just come back.
+            await signal.WaitAsync(options.Value.Poll * (0.75 + Random.Shared.NextDouble() / 4), stoppingToken);
         }
     }
 
     /// <summary>One look at the ledger.</summary>
-    /// <returns>Whether anything was done, so that another look may find more.</returns>
-    public async Task<bool> DispatchAsync(CancellationToken cancellationToken)
+    public async Task<DispatcherLook> DispatchAsync(CancellationToken cancellationToken)
     {
         await using var scope = scopes.CreateAsyncScope();
         var db = scope.ServiceProvider.GetRequiredService<PlatformDbContext>();
@@ -51,17 +63,16 @@ public sealed partial class Dispatcher(
 
         await using var transaction = await db.Database.BeginTransactionAsync(cancellationToken);
         if (!await db.TryLockLedgerAsync(LedgerLock.Dispatcher, cancellationToken))
-            return false;
+            return DispatcherLook.Busy;
 
         var admitted = await AdmitAsync(db, cancellationToken);
-        foreach (var job in admitted)
-            await publish.Publish(new JobAdmitted(job), cancellationToken);
-
         var units = await ClaimAsync(db, cancellationToken);
-        if (units.Count > 0)
+        if (admitted.Count + units.Count > 0)
         {
-            var ids = units.Select(u => u.JobId).Distinct().ToArray();
+            var ids = units.Select(u => u.JobId).Concat(admitted).Distinct().ToArray();
             var jobs = await db.WorkJobs.AsNoTracking().Where(j => ids.Contains(j.Id)).ToDictionaryAsync(j => j.Id, cancellationToken);
+            foreach (var job in admitted)
+                await publish.PublishFact(jobs[job], new JobAdmitted(job), cancellationToken);
             foreach (var unit in units)
             {
                 var job = jobs[unit.JobId];
@@ -71,18 +82,19 @@ public sealed partial class Dispatcher(
                 {
                     c.MessageId = unit.DispatchId;
                     c.SetGroupKey(job.Id);
+                    c.Follow(job);
                 }, cancellationToken);
             }
         }
 
         if (admitted.Count + units.Count == 0)
-            return false;
+            return DispatcherLook.Idle;
 
         await db.SaveChangesAsync(cancellationToken);
         await transaction.CommitAsync(cancellationToken);
         if (logger.IsEnabled(LogLevel.Debug))
             LogDispatched(units.Count, admitted.Count);
-        return true;
+        return DispatcherLook.Done;
     }
 
     Task<List<Guid>> AdmitAsync(PlatformDbContext db, CancellationToken cancellationToken) =>
@@ -136,4 +148,16 @@ public sealed partial class Dispatcher(
             FROM chosen c WHERE u.job_id = c.id AND u.unit = c.unit AND u.state = 0
             RETURNING u.*
             """).AsNoTracking().ToListAsync(cancellationToken);
+}
+
+public enum DispatcherLook
+{
+    /// <summary>There was nothing to do.</summary>
+    Idle,
+
+    /// <summary>Something was done, so that another look may find more.</summary>
+    Done,
+
+    /// <summary>Another node was looking.</summary>
+    Busy,
 }

@@ -82,6 +82,6 @@ static class LedgerAnswers
             _ => null,
         };
         if (answer is not null)
-            await context.PublishFact(answer, context.CancellationToken);
+            await context.PublishFact(job!, answer, context.CancellationToken);
     }
 }

@@ -1,4 +1,5 @@
 using MassTransit;
+using Messaging;
 using Messaging.Postgres;
 using Microsoft.Extensions.DependencyInjection;
 using Sagas.Persistence;
@@ -17,7 +18,8 @@ abstract class LedgerDefinition<TConsumer> : ConsumerDefinition<TConsumer> where
         IReceiveEndpointConfigurator endpointConfigurator, IConsumerConfigurator<TConsumer> consumerConfigurator, IRegistrationContext context)
     {
         endpointConfigurator.UseFilter(new WakeDispatcherFilter(context.GetRequiredService<LedgerSignal>()));
-        endpointConfigurator.UsePostgresOutbox<PlatformDbContext>(context);
+        // Job rows are locked in the order of their ids.
+        endpointConfigurator.UsePostgresOutbox<PlatformDbContext>(context, o => o.OneByOne = true);
     }
 }
 
@@ -49,8 +51,9 @@ sealed class UnitHeartbeatDefinition : ConsumerDefinition<UnitHeartbeatConsumer>
     protected override void ConfigureConsumer(
         IReceiveEndpointConfigurator endpointConfigurator, IConsumerConfigurator<UnitHeartbeatConsumer> consumerConfigurator, IRegistrationContext context)
     {
-        // A lost heartbeat is followed by the next: no inbox, no outbox, no retry.
+        // A lost heartbeat is followed by the next: no inbox, no outbox. It waits while the database is away, for that is not its fault.
         endpointConfigurator.PrefetchCount = 400;
+        endpointConfigurator.UseTransientRetry();
         consumerConfigurator.Options<BatchOptions>(o => o.SetMessageLimit(200).SetTimeLimit(TimeSpan.FromMilliseconds(5)).SetConcurrencyLimit(1));
     }
 }
@@ -58,4 +61,8 @@ sealed class UnitHeartbeatDefinition : ConsumerDefinition<UnitHeartbeatConsumer>
 sealed class WorkerAliveDefinition : ConsumerDefinition<WorkerAliveConsumer>
 {
     public WorkerAliveDefinition() => EndpointName = "work-workers";
+
+    protected override void ConfigureConsumer(
+        IReceiveEndpointConfigurator endpointConfigurator, IConsumerConfigurator<WorkerAliveConsumer> consumerConfigurator, IRegistrationContext context) =>
+        endpointConfigurator.UseTransientRetry();
 }

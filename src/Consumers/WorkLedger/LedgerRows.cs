@@ -1,6 +1,7 @@
 using Contracts;
 using Contracts.WorkLedger;
 using MassTransit;
+using MassTransit.Logging;
 using Microsoft.EntityFrameworkCore;
 using Sagas.Persistence;
 using Sagas.WorkLedger;
@@ -24,8 +25,15 @@ static class LedgerRows
 
     public static WorkKind Of(this IEnumerable<WorkKind> kinds, WorkJob job) => kinds.Single(k => k.Name == job.Kind);
 
-    public static Task PublishFact(this IPublishEndpoint outbox, object fact, CancellationToken cancellationToken) =>
-        outbox.Publish(fact, fact.GetType(), cancellationToken);
+    public static Task PublishFact(this IPublishEndpoint outbox, WorkJob job, object fact, CancellationToken cancellationToken) =>
+        outbox.Publish(fact, fact.GetType(), context => context.Follow(job), cancellationToken);
+
+    /// <summary>The ledger acts by itself, or for several jobs at once: each message goes on with its own job's trace.</summary>
+    public static void Follow(this SendContext context, WorkJob job)
+    {
+        if (job.Trace is not null)
+            context.Headers.Set(DiagnosticHeaders.ActivityId, job.Trace);
+    }
 
     public static async Task FailJobAsync(
         this PlatformDbContext db, WorkJob job, Failure failure, WorkKind kind, IPublishEndpoint outbox, CancellationToken cancellationToken)
@@ -33,8 +41,8 @@ static class LedgerRows
         if (await db.EndWorkAsync(job.Id, WorkJobState.Failed, failure, cancellationToken) is not { } end || end.Epoch == job.Epoch)
             return;
         job.State = WorkJobState.Failed;
-        await outbox.PublishFact(kind.Failed(job, failure), cancellationToken);
-        await outbox.Publish(new StopJob(job.Id, end.Epoch), cancellationToken);
+        await outbox.PublishFact(job, kind.Failed(job, failure), cancellationToken);
+        await outbox.PublishFact(job, new StopJob(job.Id, end.Epoch), cancellationToken);
     }
 
     public static Task ReturnAsync(this PlatformDbContext db, WorkUnit unit, CancellationToken cancellationToken) =>

@@ -11,10 +11,10 @@ namespace Consumers.WorkLedger;
 
 /// <summary>
 /// Takes units back whose lease ran out, by PostgreSQL's clock, on one node at a time. Expires nothing for a while after its own
-/// start or a lost connection: then it is the heartbeats that are late, not the workers.
+/// start or a lost connection, to the database or the broker: then it is the heartbeats that are late, not the workers.
 /// </summary>
 public sealed partial class Reaper(
-    IServiceScopeFactory scopes, IEnumerable<WorkKind> kinds, LedgerSignal signal, IOptions<WorkLedgerOptions> options, TimeProvider clock,
+    IServiceScopeFactory scopes, IBusControl bus, IEnumerable<WorkKind> kinds, LedgerSignal signal, IOptions<WorkLedgerOptions> options, TimeProvider clock,
     ILogger<Reaper> logger) : BackgroundService
 {
     long _trustFrom;
@@ -27,6 +27,8 @@ public sealed partial class Reaper(
         {
             try
             {
+                if (bus.CheckHealth().Status != BusHealthStatus.Healthy)
+                    Distrust();
                 if (clock.GetTimestamp() >= _trustFrom && await ReapAsync(stoppingToken) > 0)
                     signal.Set();
             }
@@ -74,6 +76,8 @@ public sealed partial class Reaper(
             count += expired.Count;
         }
 
+        // A worker has a new name each time it starts: the old ones would stay for ever.
+        await db.Database.ExecuteSqlAsync($"DELETE FROM sagas.work_workers WHERE seen_at < clock_timestamp() - interval '1 day'", cancellationToken);
         await db.SaveChangesAsync(cancellationToken);
         await transaction.CommitAsync(cancellationToken);
         return count;

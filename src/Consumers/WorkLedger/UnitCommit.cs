@@ -80,7 +80,7 @@ public sealed partial class UnitCommit(PlatformDbContext db, IEnumerable<WorkKin
             """, cancellationToken);
 
         if (all)
-            await outbox.PublishFact(committed[0].Unit < 0 ? kind.Prepared!(job) : kind.Committed(job), cancellationToken);
+            await outbox.PublishFact(job, committed[0].Unit < 0 ? kind.Prepared!(job) : kind.Committed(job), cancellationToken);
         if (tooMany is not null)
             await db.FailJobAsync(job, tooMany, kind, outbox, cancellationToken);
     }

@@ -33,6 +33,10 @@ public sealed class UnitFailures(PlatformDbContext db, IEnumerable<WorkKind> kin
         {
             await db.FailJobAsync(job, report.Failure, kind, outbox, cancellationToken);
         }
+        else if (report.Failure.Code == FailureCodes.WorkerLost)
+        {
+            await db.TakeBackAsync(job, [unit], kind, options.Value, outbox, cancellationToken);
+        }
         else if (report.Failure.Code == FailureCodes.TooLong && unit.Unit >= 0 && unit.Rows > 1 && kind.Split is not null)
         {
             var most = Math.Clamp((long)(report.RowsPerSecond * PieceSeconds), 1, (unit.Rows + 1) / 2);

@@ -171,4 +171,7 @@ public static class BatchQueues
 {
     /// <summary>Where conversions and shards wait for a worker: one queue, for they share its slots.</summary>
     public const string Units = "batch-inference-units";
+
+    /// <summary>Where integrating systems put their requests, as plain JSON.</summary>
+    public const string Input = "batch-inference-input";
 }

@@ -10,7 +10,7 @@ public sealed class ConvertFileConsumer(FileConverter converter, UnitRunner runn
     {
         var request = context.Message;
         var result = await runner.RunAsync(
-            request.JobId, request.Epoch, request.Unit, request.Attempt, async unit => await converter.ConvertAsync(request, unit), context.CancellationToken);
+            request.JobId, request.Epoch, request.Unit, request.Attempt, context.ReceiveContext.Redelivered, async unit => await converter.ConvertAsync(request, unit), context.CancellationToken);
         if (result is not null)
             await context.Publish(result, context.CancellationToken);
     }

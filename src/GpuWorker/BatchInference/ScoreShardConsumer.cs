@@ -10,7 +10,7 @@ public sealed class ScoreShardConsumer(ShardScorer scorer, UnitRunner runner) : 
     {
         var shard = context.Message;
         var result = await runner.RunAsync(
-            shard.JobId, shard.Epoch, shard.Shard, shard.Attempt, async unit => await scorer.ScoreAsync(shard, unit), context.CancellationToken);
+            shard.JobId, shard.Epoch, shard.Shard, shard.Attempt, context.ReceiveContext.Redelivered, async unit => await scorer.ScoreAsync(shard, unit), context.CancellationToken);
         if (result is not null)
             await context.Publish(result, context.CancellationToken);
     }

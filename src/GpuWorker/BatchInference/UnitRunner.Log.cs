@@ -13,6 +13,9 @@ public sealed partial class UnitRunner
     [LoggerMessage(LogLevel.Information, "Stopped unit {Unit} of job {JobId} ({Error})")]
     partial void LogStopped(int unit, Guid jobId, string error);
 
+    [LoggerMessage(LogLevel.Information, "Left unit {Unit} of job {JobId}: the broker is away")]
+    partial void LogBrokerLost(int unit, Guid jobId);
+
     [LoggerMessage(LogLevel.Warning, "Unit {Unit} of job {JobId} failed with {Code}: {Message}")]
     partial void LogFailed(int unit, Guid jobId, string code, string message, Exception? exception);
 }

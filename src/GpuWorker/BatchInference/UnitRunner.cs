@@ -1,6 +1,7 @@
 using Contracts;
 using Contracts.BatchInference;
 using Interop.DuckDb;
+using Messaging;
 using Microsoft.Extensions.Logging;
 
 namespace GpuWorker.BatchInference;
@@ -8,9 +9,11 @@ namespace GpuWorker.BatchInference;
 /// <summary>The border between a unit's work and the bus: what a unit throws becomes what the ledger understands.</summary>
 public sealed partial class UnitRunner(RunningUnits units, UnitHeartbeats heartbeats, WorkerIdentity worker, ILogger<UnitRunner> logger)
 {
+    /// <param name="redelivered">The broker gave the order to somebody before. Whether its rows are to blame is the ledger's to find out:
+    /// done here again and again, they would end one worker after the other.</param>
     /// <returns>The work's own result or <see cref="ShardFailed"/>; null when nobody waits for either.</returns>
     public async Task<object?> RunAsync(
-        Guid jobId, int epoch, int unitNumber, int attempt, Func<RunningUnit, Task<object>> work, CancellationToken shuttingDown)
+        Guid jobId, int epoch, int unitNumber, int attempt, bool redelivered, Func<RunningUnit, Task<object>> work, CancellationToken shuttingDown)
     {
         using var unit = units.Start(jobId, epoch, unitNumber, attempt, shuttingDown);
         if (unit is null)
@@ -18,6 +21,9 @@ public sealed partial class UnitRunner(RunningUnits units, UnitHeartbeats heartb
             LogDropped(unitNumber, jobId, epoch);
             return null;
         }
+
+        if (redelivered)
+            return Failed(unit, new Failure(FailureCodes.WorkerLost, "The worker that had the unit was lost."), true, 0);
         try
         {
             await heartbeats.AnnounceAsync(unit, unit.Token);
@@ -29,6 +35,12 @@ public sealed partial class UnitRunner(RunningUnits units, UnitHeartbeats heartb
         {
             LogStopped(unitNumber, jobId, e.GetType().Name);
             return null;
+        }
+        catch (Exception e) when (TransientError.IsOutage(e))
+        {
+            // The broker is away, and the order with it: it comes again, to whoever is there then.
+            LogBrokerLost(unitNumber, jobId);
+            throw;
         }
         catch (Exception) when (unit.End == UnitEnd.TooLong)
         {

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using MassTransit;
 using Messaging.DeadLetters;
+using Messaging.Postgres.Outbox;
 using Npgsql;
 
 namespace Messaging.Postgres.DeadLetters;
@@ -20,18 +21,18 @@ sealed class DeadLetterConsumer(NpgsqlDataSource dataSource) : IConsumer<DeadLet
         {
             new() { Value = letter.Id },
             new() { Value = letter.DiedAt.ToUniversalTime() },
-            new() { Value = letter.Queue },
-            new() { Value = letter.Reason },
+            new() { Value = StorableText.Of(letter.Queue) },
+            new() { Value = StorableText.Of(letter.Reason) },
             new() { Value = (object?)letter.MessageId ?? DBNull.Value },
-            new() { Value = string.Join(';', letter.MessageTypes) },
-            new() { Value = letter.ContentType },
+            new() { Value = StorableText.Of(string.Join(';', letter.MessageTypes)) },
+            new() { Value = StorableText.Of(letter.ContentType) },
             new() { Value = JsonSerializer.Serialize(letter.Headers) },
             new() { Value = letter.Body },
-            new() { Value = (object?)letter.Error ?? DBNull.Value },
-            new() { Value = (object?)letter.Stack ?? DBNull.Value },
+            new() { Value = (object?)StorableText.Of(letter.Error) ?? DBNull.Value },
+            new() { Value = (object?)StorableText.Of(letter.Stack) ?? DBNull.Value },
         });
-        await command.ExecuteNonQueryAsync(context.CancellationToken);
-        Telemetry.Dead.Add(1);
+        if (await command.ExecuteNonQueryAsync(context.CancellationToken) == 1)
+            Telemetry.Dead.Add(1);
     }
 }
 

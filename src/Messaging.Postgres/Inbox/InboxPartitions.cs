@@ -12,6 +12,7 @@ sealed partial class InboxPartitions(
     NpgsqlDataSource dataSource, IOptions<PostgresMessagingOptions> options, TimeProvider clock, ILogger<InboxPartitions> logger) : BackgroundService
 {
     public const int DaysAhead = 8;
+    const int LockTries = 5;
     static readonly TimeSpan Interval = TimeSpan.FromHours(1);
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
@@ -40,6 +41,20 @@ sealed partial class InboxPartitions(
     public async Task MaintainAsync(DateOnly today, CancellationToken cancellationToken)
     {
         await using var connection = await dataSource.OpenConnectionAsync(cancellationToken);
+        // One node at a time: the next finds all done.
+        await LockAsync(connection, cancellationToken);
+        try
+        {
+            await MaintainAsync(connection, today, cancellationToken);
+        }
+        finally
+        {
+            await UnlockAsync(connection);
+        }
+    }
+
+    async Task MaintainAsync(NpgsqlConnection connection, DateOnly today, CancellationToken cancellationToken)
+    {
         var existing = await ListAsync(connection, cancellationToken);
         for (var day = today; day <= today.AddDays(DaysAhead - 1); day = day.AddDays(1))
         {
@@ -57,9 +72,11 @@ sealed partial class InboxPartitions(
         await RunAsync(connection, $"DELETE FROM messaging.inbox_default WHERE day < '{oldest:yyyy-MM-dd}'", cancellationToken);
     }
 
-    // Attached rather than created in place: that would lock out every consumer. Rows that came before their partition move into it.
+    // Attached rather than created in place: that would lock out every consumer. Rows that came before their partition move into it;
+    // none may come in between.
     static string CreateSql(DateOnly day) =>
         $"""
+        LOCK TABLE messaging.inbox_default IN ACCESS EXCLUSIVE MODE;
         CREATE TABLE IF NOT EXISTS messaging.{Name(day)} (LIKE messaging.inbox INCLUDING ALL);
         WITH early AS (DELETE FROM messaging.inbox_default WHERE day = '{day:yyyy-MM-dd}' RETURNING *)
         INSERT INTO messaging.{Name(day)} SELECT * FROM early;
@@ -83,24 +100,39 @@ sealed partial class InboxPartitions(
         return days;
     }
 
-    // One node at a time, and never long in a queue for a table lock: behind it every consumer would wait too.
-    static async Task RunAsync(NpgsqlConnection connection, string sql, CancellationToken cancellationToken)
+    static async Task LockAsync(NpgsqlConnection connection, CancellationToken cancellationToken)
     {
-        await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
-        await using var command = new NpgsqlCommand(
-            "SET LOCAL lock_timeout = '2s'; SELECT pg_advisory_xact_lock(hashtextextended('messaging.inbox', 0)); " + sql, connection, transaction);
-        try
-        {
-            await command.ExecuteNonQueryAsync(cancellationToken);
-        }
-        catch (PostgresException exception) when (exception.SqlState == PostgresErrorCodes.InvalidObjectDefinition
-            || exception.SqlState == PostgresErrorCodes.WrongObjectType || exception.SqlState == PostgresErrorCodes.DuplicateTable)
-        {
-            // Another node made the partition since we looked.
-            return;
-        }
+        await using var command = new NpgsqlCommand("SELECT pg_advisory_lock(hashtextextended('messaging.inbox', 0))", connection);
+        await command.ExecuteNonQueryAsync(cancellationToken);
+    }
 
-        await transaction.CommitAsync(cancellationToken);
+    // A broken connection has lost its lock already.
+    static async Task UnlockAsync(NpgsqlConnection connection)
+    {
+        if (connection.FullState != System.Data.ConnectionState.Open)
+            return;
+        await using var command = new NpgsqlCommand("SELECT pg_advisory_unlock(hashtextextended('messaging.inbox', 0))", connection);
+        await command.ExecuteNonQueryAsync(CancellationToken.None);
+    }
+
+    // Never long in a queue for a table lock, for behind it every consumer would wait too: rather let them pass and queue again.
+    async Task RunAsync(NpgsqlConnection connection, string sql, CancellationToken cancellationToken)
+    {
+        for (var tries = 1; ; tries++)
+        {
+            try
+            {
+                await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
+                await using var command = new NpgsqlCommand("SET LOCAL lock_timeout = '2s'; " + sql, connection, transaction);
+                await command.ExecuteNonQueryAsync(cancellationToken);
+                await transaction.CommitAsync(cancellationToken);
+                return;
+            }
+            catch (PostgresException exception) when (exception.SqlState == PostgresErrorCodes.LockNotAvailable && tries < LockTries)
+            {
+                await Pause.AfterOutageAsync(clock, tries, cancellationToken);
+            }
+        }
     }
 
     [LoggerMessage(LogLevel.Information, "Dropped the inbox of {Day}")]

@@ -9,6 +9,7 @@ namespace Messaging.Postgres.Outbox;
 sealed class BusGate : IBusObserver
 {
     readonly Lock _lock = new();
+    bool _stopping;
     TaskCompletionSource _opened = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     public bool IsOpen
@@ -17,6 +18,16 @@ sealed class BusGate : IBusObserver
         {
             lock (_lock)
                 return _opened.Task.IsCompleted;
+        }
+    }
+
+    /// <summary>The bus stops for good: what is not sent yet is another node's.</summary>
+    public bool IsStopping
+    {
+        get
+        {
+            lock (_lock)
+                return _stopping;
         }
     }
 
@@ -61,6 +72,8 @@ sealed class BusGate : IBusObserver
 
     public Task PreStop(IBus bus)
     {
+        lock (_lock)
+            _stopping = true;
         Close();
         return Task.CompletedTask;
     }

@@ -1,8 +1,7 @@
-using System.Diagnostics;
 using MassTransit;
 using MassTransit.Context;
-using MassTransit.Logging;
 using Messaging.Postgres.Inbox;
+using Messaging.Transports;
 
 namespace Messaging.Postgres.Outbox;
 
@@ -18,8 +17,6 @@ static class CapturedSend
         send.Delay = null;
         send.MessageId ??= NewId.NextGuid();
         send.Headers.Set(InboxDay.Header, InboxDay.Format(due > now ? due.Value : now));
-        if (Activity.Current?.Id is { } activity && !send.Headers.TryGetHeader(DiagnosticHeaders.ActivityId, out _))
-            send.Headers.Set(DiagnosticHeaders.ActivityId, activity);
 
         return new OutboxMessage
         {
@@ -48,7 +45,7 @@ static class CapturedSend
             transport.WritePropertiesTo(properties);
         return new OutboxHeaders(
             headers, properties.Count > 0 ? properties : null, send.RequestId, send.ConversationId, send.CorrelationId, send.InitiatorId,
-            send.SourceAddress, send.ResponseAddress, send.FaultAddress);
+            send.SourceAddress, send.ResponseAddress, send.FaultAddress, send.IsPublished() ? true : null);
     }
 }
 

@@ -39,11 +39,32 @@ sealed record OutboxHeaders(
     Guid? InitiatorId,
     Uri? SourceAddress,
     Uri? ResponseAddress,
-    Uri? FaultAddress)
+    Uri? FaultAddress,
+    bool? Published = null)
 {
-    static readonly JsonSerializerOptions Options = new(JsonSerializerDefaults.Web) { DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull };
+    static readonly JsonSerializerOptions Options = new(JsonSerializerDefaults.Web)
+    {
+        DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
+        Converters = { new PlainValues() },
+    };
 
     public string ToJson() => JsonSerializer.Serialize(this, Options);
 
     public static OutboxHeaders? FromJson(string? json) => json is null ? null : JsonSerializer.Deserialize<OutboxHeaders>(json, Options);
+
+    sealed class PlainValues : JsonConverter<object>
+    {
+        // Transports know text, numbers and truth, and pass over what is a piece of JSON.
+        public override object? Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) => reader.TokenType switch
+        {
+            JsonTokenType.String => reader.GetString(),
+            JsonTokenType.True => true,
+            JsonTokenType.False => false,
+            JsonTokenType.Number => reader.TryGetInt64(out var whole) ? whole : reader.GetDouble(),
+            _ => JsonElement.ParseValue(ref reader),
+        };
+
+        public override void Write(Utf8JsonWriter writer, object value, JsonSerializerOptions options) =>
+            JsonSerializer.Serialize(writer, value, value.GetType());
+    }
 }

@@ -4,6 +4,7 @@ using MassTransit;
 using MassTransit.Context;
 using MassTransit.Logging;
 using MassTransit.Serialization;
+using Messaging.Transports;
 using Microsoft.Extensions.Logging;
 
 namespace Messaging.Postgres.Outbox;
@@ -12,7 +13,7 @@ namespace Messaging.Postgres.Outbox;
 sealed partial class OutboxSender(IBus bus, BusGate gate, SentMessages sent, TimeProvider clock, ILogger<OutboxSender> logger)
 {
     // Started in order, confirmed together: a broker's confirmation takes a round trip.
-    const int Concurrency = 64;
+    public const int Concurrency = 64;
 
     /// <summary>What cannot be sent now is left to the sweeper. It never throws: the messages are committed, and so is their cause.</summary>
     /// <param name="insertedAt">Timestamp of <see cref="TimeProvider.GetTimestamp"/> taken before the rows were inserted.</param>
@@ -22,8 +23,9 @@ sealed partial class OutboxSender(IBus bus, BusGate gate, SentMessages sent, Tim
         {
             if (!gate.IsOpen || cancellationToken.IsCancellationRequested || clock.GetElapsedTime(insertedAt) > OutboxLease.Usable)
             {
-                Telemetry.LeasesLapsed.Add(window.Length);
                 LogLeftToSweeper(window.Length);
+                if (gate.IsStopping)
+                    sent.LeaveBehind(window.Select(m => m.Id));
                 continue;
             }
 
@@ -40,7 +42,6 @@ sealed partial class OutboxSender(IBus bus, BusGate gate, SentMessages sent, Tim
         }
         catch (Exception exception)
         {
-            Telemetry.LeasesLapsed.Add(1);
             LogSendFailed(message.MessageId, message.Destination, exception);
         }
     }
@@ -95,6 +96,9 @@ sealed partial class OutboxSender(IBus bus, BusGate gate, SentMessages sent, Tim
                 context.Headers.Set(name, value);
             if (headers?.Properties is { } properties && context is TransportSendContext transport)
                 transport.ReadPropertiesFrom(properties);
+
+            if (headers?.Published == true)
+                context.SetPublished();
 
             var contentType = new ContentType(message.ContentType);
             context.Serializer = new CopyBodySerializer(contentType, new BytesMessageBody(message.Body));

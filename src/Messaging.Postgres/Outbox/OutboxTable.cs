@@ -1,4 +1,3 @@
-using System.Data;
 using Npgsql;
 using NpgsqlTypes;
 
@@ -18,29 +17,7 @@ static class OutboxTable
 
     const string DeleteTokensSql = "DELETE FROM messaging.outbox WHERE token_id = ANY ($1)";
 
-    const string DeleteSql = "DELETE FROM messaging.outbox WHERE id = ANY ($1)";
-
-    // now(), not clock_timestamp(): an index is of no use to a volatile function.
-    const string ClaimSql =
-        $"""
-        WITH due AS MATERIALIZED (
-            SELECT id FROM messaging.outbox WHERE visible_at <= now() ORDER BY visible_at LIMIT $1 FOR UPDATE SKIP LOCKED)
-        UPDATE messaging.outbox o SET visible_at = clock_timestamp() + $2
-        FROM due WHERE o.id = due.id
-        RETURNING o.id, message_id, destination, message_type, content_type, headers, body, sent_at, expires_at, due_at, token_id, group_key, attempts, last_error
-        """;
-
-    const string NextDueSql = "SELECT extract(epoch FROM min(visible_at) - clock_timestamp())::float8 FROM messaging.outbox";
-
-    const string RetryLaterSql =
-        "UPDATE messaging.outbox SET attempts = attempts + $2, last_error = coalesce($3, last_error), visible_at = clock_timestamp() + $4 WHERE id = $1";
-
-    const string BurySql =
-        """
-        WITH gone AS (DELETE FROM messaging.outbox WHERE id = $1 RETURNING *)
-        INSERT INTO messaging.dead (id, queue, reason, message_id, message_type, content_type, headers, body, attempts, group_key, error, stack)
-        SELECT id, destination, 'unsendable', message_id, message_type, content_type, headers, body, attempts + 1, group_key, $2, $3 FROM gone
-        """;
+    public const string DeleteSql = "DELETE FROM messaging.outbox WHERE id = ANY ($1)";
 
     const string FreeSql =
         """
@@ -97,68 +74,6 @@ static class OutboxTable
     {
         await using var command = dataSource.CreateCommand(DeleteSql);
         command.Parameters.Add(Array(NpgsqlDbType.Uuid, ids));
-        await command.ExecuteNonQueryAsync(cancellationToken);
-    }
-
-    public static async Task<List<OutboxMessage>> ClaimAsync(NpgsqlDataSource dataSource, int limit, CancellationToken cancellationToken)
-    {
-        await using var command = dataSource.CreateCommand(ClaimSql);
-        command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = limit });
-        command.Parameters.Add(new NpgsqlParameter { NpgsqlDbType = NpgsqlDbType.Interval, Value = OutboxLease.Duration });
-        var messages = new List<OutboxMessage>();
-        await using var reader = await command.ExecuteReaderAsync(CommandBehavior.SequentialAccess, cancellationToken);
-        while (await reader.ReadAsync(cancellationToken))
-            messages.Add(await ReadAsync(reader, cancellationToken));
-        // RETURNING promises no order; ids are made in the order of sending.
-        messages.Sort(static (a, b) => string.CompareOrdinal(a.Id.ToString("N"), b.Id.ToString("N")));
-        return messages;
-    }
-
-    static async Task<OutboxMessage> ReadAsync(NpgsqlDataReader reader, CancellationToken cancellationToken) => new()
-    {
-        Id = reader.GetGuid(0),
-        MessageId = reader.GetGuid(1),
-        Destination = reader.GetString(2),
-        MessageType = reader.GetString(3),
-        ContentType = reader.GetString(4),
-        Headers = await reader.IsDBNullAsync(5, cancellationToken) ? null : reader.GetString(5),
-        Body = await reader.GetFieldValueAsync<byte[]>(6, cancellationToken),
-        SentAt = reader.GetDateTime(7),
-        ExpiresAt = await reader.IsDBNullAsync(8, cancellationToken) ? null : reader.GetDateTime(8),
-        DueAt = await reader.IsDBNullAsync(9, cancellationToken) ? null : reader.GetDateTime(9),
-        TokenId = await reader.IsDBNullAsync(10, cancellationToken) ? null : reader.GetGuid(10),
-        GroupKey = await reader.IsDBNullAsync(11, cancellationToken) ? null : reader.GetString(11),
-        Attempts = reader.GetInt32(12),
-        LastError = await reader.IsDBNullAsync(13, cancellationToken) ? null : reader.GetString(13),
-    };
-
-    /// <summary>Time until some row becomes visible, by the server's clock; null when there is none.</summary>
-    public static async Task<TimeSpan?> NextDueAsync(NpgsqlDataSource dataSource, CancellationToken cancellationToken)
-    {
-        await using var command = dataSource.CreateCommand(NextDueSql);
-        return await command.ExecuteScalarAsync(cancellationToken) is double seconds
-            ? TimeSpan.FromSeconds(Math.Clamp(seconds, 0, TimeSpan.MaxValue.TotalSeconds / 2))
-            : null;
-    }
-
-    /// <param name="counted">Whether this was a try that failed because of the message.</param>
-    public static async Task RetryLaterAsync(
-        NpgsqlDataSource dataSource, Guid id, bool counted, string? error, TimeSpan delay, CancellationToken cancellationToken)
-    {
-        await using var command = dataSource.CreateCommand(RetryLaterSql);
-        command.Parameters.Add(new NpgsqlParameter<Guid> { TypedValue = id });
-        command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = counted ? 1 : 0 });
-        command.Parameters.Add(new NpgsqlParameter { NpgsqlDbType = NpgsqlDbType.Text, Value = (object?)error ?? DBNull.Value });
-        command.Parameters.Add(new NpgsqlParameter { NpgsqlDbType = NpgsqlDbType.Interval, Value = delay });
-        await command.ExecuteNonQueryAsync(cancellationToken);
-    }
-
-    public static async Task BuryAsync(NpgsqlDataSource dataSource, Guid id, Exception exception, CancellationToken cancellationToken)
-    {
-        await using var command = dataSource.CreateCommand(BurySql);
-        command.Parameters.Add(new NpgsqlParameter<Guid> { TypedValue = id });
-        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = $"{exception.GetType().FullName}: {exception.Message}" });
-        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = exception.ToString() });
         await command.ExecuteNonQueryAsync(cancellationToken);
     }
 

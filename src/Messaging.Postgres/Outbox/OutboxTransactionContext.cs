@@ -8,6 +8,13 @@ namespace Messaging.Postgres.Outbox;
 // MassTransit finds it as a payload of the consume context.
 interface IOutboxTransaction
 {
+    IReadOnlyList<OutboxMessage> Messages { get; }
+
+    IReadOnlyCollection<Guid> Cancelled { get; }
+
+    /// <summary>Set when the transaction is shared.</summary>
+    GroupMember? Member { get; set; }
+
     void CancelSchedule(Guid tokenId);
 }
 
@@ -25,6 +32,8 @@ sealed class OutboxTransactionContext<T>(
     public IReadOnlyList<OutboxMessage> Messages => _messages;
 
     public IReadOnlyCollection<Guid> Cancelled => _cancelled;
+
+    public GroupMember? Member { get; set; }
 
     // One pass does everything, so MassTransit's own bookkeeping of passes has nothing to tell.
     public override bool ContinueProcessing { get; set; }

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Threading.Channels;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
@@ -14,10 +15,18 @@ sealed partial class SentMessages(NpgsqlDataSource dataSource, TimeProvider cloc
 
     // Bounded: while the database is away, senders wait here instead of filling the memory.
     readonly Channel<Guid> _ids = Channel.CreateBounded<Guid>(new BoundedChannelOptions(50_000) { SingleReader = true });
+    readonly ConcurrentQueue<Guid> _leftBehind = new();
     readonly CancellationTokenSource _stopping = new();
     Task _running = Task.CompletedTask;
 
     public ValueTask AddAsync(Guid id) => _ids.Writer.TryWrite(id) ? default : WaitAndAddAsync(id);
+
+    /// <summary>Unsent messages of a stopping host: another may send them at once.</summary>
+    public void LeaveBehind(IEnumerable<Guid> ids)
+    {
+        foreach (var id in ids)
+            _leftBehind.Enqueue(id);
+    }
 
     async ValueTask WaitAndAddAsync(Guid id)
     {
@@ -79,6 +88,21 @@ sealed partial class SentMessages(NpgsqlDataSource dataSource, TimeProvider cloc
         await _stopping.CancelAsync();
         _ids.Writer.TryComplete();
         await _running.WaitAsync(cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        if (!_leftBehind.IsEmpty)
+            await HandOverAsync(cancellationToken);
+    }
+
+    async Task HandOverAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            await OutboxClaims.GiveBackAsync(dataSource, [.. _leftBehind], cancellationToken);
+            await OutboxNotices.TellAsync(dataSource, cancellationToken);
+        }
+        catch (Exception exception)
+        {
+            LogHandOverFailed(_leftBehind.Count, exception);
+        }
     }
 
     public async ValueTask DisposeAsync()
@@ -95,6 +119,9 @@ sealed partial class SentMessages(NpgsqlDataSource dataSource, TimeProvider cloc
     public Task StoppingAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
     public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    [LoggerMessage(LogLevel.Warning, "{Count} unsent messages could not be handed over; they go when their leases have lapsed")]
+    partial void LogHandOverFailed(int count, Exception exception);
 
     [LoggerMessage(LogLevel.Warning, "{Count} sent messages could not be deleted from the outbox")]
     partial void LogDeleteFailed(int count, Exception exception);

@@ -3,6 +3,7 @@ using MassTransit.Context;
 using MassTransit.Logging;
 using MassTransit.Middleware;
 using MassTransit.Saga;
+using Messaging.Postgres.Outbox;
 using Microsoft.EntityFrameworkCore;
 using Npgsql;
 
@@ -15,6 +16,8 @@ sealed class PostgresSagaRepositoryContext<TSaga, TMessage>(
     where TMessage : class
 {
     readonly ConsumeContext<TMessage> _context = context;
+    readonly GroupMember? _member = context.TryGetPayload(out IOutboxTransaction? transaction) ? transaction.Member : null;
+    Guid? _claimed;
 
     public async Task<SagaConsumeContext<TSaga, TMessage>> Add(TSaga instance)
     {
@@ -36,13 +39,19 @@ sealed class PostgresSagaRepositoryContext<TSaga, TMessage>(
     /// <summary>The saga's place is ours until the commit, or a message that was faster has made the saga.</summary>
     async Task<TSaga?> ClaimAsync(TSaga instance)
     {
+        if (_claimed == instance.CorrelationId)
+            return null;
         await SagaLock.LockAbsentAsync<TSaga>(db, instance.CorrelationId, CancellationToken);
         return await SagaLock.LoadAsync<TSaga>(db, instance.CorrelationId, CancellationToken);
     }
 
     public async Task<SagaConsumeContext<TSaga, TMessage>> Load(Guid correlationId)
     {
-        var saga = await SagaLock.LoadAsync<TSaga>(db, correlationId, CancellationToken);
+        var saga = _member is null
+            ? await SagaLock.LoadAsync<TSaga>(db, correlationId, CancellationToken)
+            : await _member.LoadAsync<TSaga>(correlationId);
+        if (saga is null && _member is not null)
+            _claimed = correlationId;
         // MassTransit's own repositories say "none" this way too.
         return saga is null ? null! : await contexts.CreateSagaConsumeContext(db, _context, saga, SagaConsumeContextMode.Load);
     }
@@ -77,6 +86,9 @@ sealed class PostgresSagaRepositoryContext<TSaga, TMessage>(
 
     async Task SaveAsync()
     {
+        // Of those that were read together, the changes are saved together.
+        if (_member?.Request is not null)
+            return;
         try
         {
             await db.SaveChangesAsync(CancellationToken);

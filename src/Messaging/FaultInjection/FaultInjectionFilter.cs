@@ -16,28 +16,26 @@ sealed class FaultInjectionFilter(FaultInjector injector) : IFilter<ReceiveConte
         }
 
         var copy = ReceivedCopy.Of(context);
-        var (fault, delay) = injector.Draw(copy.TypeNames);
-        switch (fault)
+        var faults = injector.Draw(copy.TypeNames);
+        if (faults.Lost)
+            return;
+        if (faults.Twice)
+            _ = SendAfterAsync(copy, faults.TwinDelay);
+        if (faults.Late)
         {
-            case Fault.Lost:
-                return;
-            case Fault.Late:
-                _ = SendAfterAsync(copy, delay);
-                return;
-            case Fault.Reordered:
-                await SendOvertakenAsync(Interlocked.Exchange(ref _overtaken, copy));
-                // Nobody may come to overtake it.
-                _ = SendIfStillHeldAsync(copy);
-                return;
-            case Fault.Twice:
-                await next.Send(context);
-                _ = SendAfterAsync(copy, delay);
-                break;
-            default:
-                await next.Send(context);
-                break;
+            _ = SendAfterAsync(copy, faults.Delay);
+            return;
         }
 
+        if (faults.Reordered)
+        {
+            await SendOvertakenAsync(Interlocked.Exchange(ref _overtaken, copy));
+            // Nobody may come to overtake it.
+            _ = SendIfStillHeldAsync(copy);
+            return;
+        }
+
+        await next.Send(context);
         await SendOvertakenAsync(Interlocked.Exchange(ref _overtaken, null));
     }
 

@@ -2,7 +2,10 @@ using System.ComponentModel.DataAnnotations;
 
 namespace Messaging.FaultInjection;
 
-/// <summary>What a bad network may do to messages, made to happen often. For tests.</summary>
+/// <summary>
+/// What a bad network may do to messages, made to happen often. For tests. Each fault is drawn by itself: one message may come twice, and
+/// late each time.
+/// </summary>
 public sealed class FaultInjectionOptions
 {
     /// <summary>The same seed draws the same faults for the same order of messages.</summary>

@@ -24,38 +24,38 @@ public sealed class FaultInjector(IOptions<FaultInjectionOptions> options, TimeP
 
     internal TimeSpan LongestDelay => options.Value.LongestDelay;
 
-    internal (Fault Fault, TimeSpan Delay) Draw(IEnumerable<string> messageTypes)
+    internal Faults Draw(IEnumerable<string> messageTypes)
     {
         var settings = options.Value;
         if (!messageTypes.Any(settings.Applies))
-            return (Fault.None, default);
+            return default;
 
-        double draw;
-        TimeSpan delay;
+        Faults faults;
         lock (_lock)
-            (draw, delay) = (_random.NextDouble(), settings.LongestDelay * _random.NextDouble());
+        {
+            faults = new Faults(Hits(settings.Lost), Hits(settings.Twice), Hits(settings.Late), Hits(settings.Reordered), Delay(), Delay());
+        }
 
-        if ((draw -= settings.Lost) < 0)
-            return Counted(ref _lost, Fault.Lost, delay);
-        if ((draw -= settings.Twice) < 0)
-            return Counted(ref _twice, Fault.Twice, delay);
-        if ((draw -= settings.Late) < 0)
-            return Counted(ref _late, Fault.Late, delay);
-        return draw - settings.Reordered < 0 ? Counted(ref _reordered, Fault.Reordered, delay) : (Fault.None, default);
-    }
+        if (faults.Lost)
+        {
+            Interlocked.Increment(ref _lost);
+            return faults;
+        }
 
-    static (Fault, TimeSpan) Counted(ref int count, Fault fault, TimeSpan delay)
-    {
-        Interlocked.Increment(ref count);
-        return (fault, delay);
+        if (faults.Twice)
+            Interlocked.Increment(ref _twice);
+        if (faults.Late)
+            Interlocked.Increment(ref _late);
+        else if (faults.Reordered)
+            Interlocked.Increment(ref _reordered);
+        return faults;
+
+        bool Hits(double share) => _random.NextDouble() < share;
+
+        TimeSpan Delay() => settings.LongestDelay * _random.NextDouble();
     }
 }
 
-enum Fault
-{
-    None,
-    Twice,
-    Late,
-    Reordered,
-    Lost,
-}
+/// <summary>What befalls one message.</summary>
+/// <param name="TwinDelay">How long after the message its twin comes.</param>
+readonly record struct Faults(bool Lost, bool Twice, bool Late, bool Reordered, TimeSpan Delay, TimeSpan TwinDelay);

@@ -2,6 +2,7 @@ using System.Net.Mime;
 using MassTransit;
 using MassTransit.Serialization;
 using Messaging.DeadLetters;
+using Messaging.Transports;
 
 namespace Messaging.FaultInjection;
 
@@ -24,7 +25,7 @@ sealed class ReceivedCopy : IPipe<SendContext>
         _address = context.InputAddress;
         _body = context.Body.GetBytes();
         _contentType = context.ContentType;
-        _headers = context.TransportHeaders.GetAll().ToDictionary(h => h.Key, h => h.Value);
+        _headers = context.TransportHeaders.GetAll().Where(h => !TransportHeader.IsOfDelivery(h.Key)).ToDictionary(h => h.Key, h => h.Value);
         (_messageId, _types) = EnvelopeHead.Read(_body);
     }
 

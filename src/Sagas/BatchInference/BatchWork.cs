@@ -1,5 +1,6 @@
 using Contracts;
 using Contracts.BatchInference;
+using Messaging;
 using Sagas.WorkLedger;
 
 namespace Sagas.BatchInference;
@@ -25,7 +26,7 @@ public static class BatchWork
 {
     public const string Kind = "batch-inference";
 
-    public static Uri UnitsQueue { get; } = new($"queue:{BatchQueues.Units}");
+    public static Uri UnitsQueue { get; } = QueueAddress.Of(BatchQueues.Units);
 
     public static WorkKind WorkKind { get; } = new(
         Kind,

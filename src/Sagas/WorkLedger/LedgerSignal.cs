@@ -1,8 +1,8 @@
 namespace Sagas.WorkLedger;
 
 /// <summary>
-/// Wakes this node's dispatcher after something committed. Losing a wake-up costs at most one poll:
-/// other nodes are not woken at all.
+/// Wakes this node's dispatcher after something committed. Other nodes need not hear of it: any dispatcher dispatches for all.
+/// Losing a wake-up costs at most one poll.
 /// </summary>
 public sealed class LedgerSignal : IDisposable
 {

@@ -1,4 +1,5 @@
 using Contracts;
+using Contracts.WorkLedger;
 
 namespace Sagas.WorkLedger;
 
@@ -47,6 +48,12 @@ public sealed class WorkJob
     /// <summary>The pipeline's own request, as JSON.</summary>
     public required string Spec { get; set; }
 
+    /// <summary>What the sender of a message calls the job; null when it gave no name, and for requests over HTTP.</summary>
+    public string? Reference { get; set; }
+
+    /// <summary>Of the request in a message: tells whether the same name came with the same request.</summary>
+    public string? RequestSha256 { get; set; }
+
     /// <summary>Input files whose units are in the ledger.</summary>
     public int PlannedFiles { get; set; }
 
@@ -56,10 +63,15 @@ public sealed class WorkJob
     /// <summary>Why the job was stopped or failed, as JSON of <see cref="Contracts.Failure"/>.</summary>
     public string? Failure { get; set; }
 
+    /// <summary>Trace of the request that brought the job, as a <c>traceparent</c>: what the ledger says of the job later belongs to it.</summary>
+    public string? Trace { get; set; }
+
     public DateTimeOffset AcceptedAt { get; set; }
     public DateTimeOffset? AdmittedAt { get; set; }
     public DateTimeOffset? PlannedAt { get; set; }
     public DateTimeOffset? EndedAt { get; set; }
+
+    public JobRows CountRows() => new(InputRows, Scored, Quarantined, Skipped, InputRows - Scored - Quarantined - Skipped);
 }
 
 public static class WorkJobState

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Contracts;
 using Messaging.Postgres;
 using Microsoft.EntityFrameworkCore;
@@ -24,6 +25,7 @@ public static class WorkLedgerJobs
             MaxErrorRate = maxErrorRate,
             MaxErrors = maxErrors,
             Spec = spec,
+            Trace = Activity.Current?.Id,
             AcceptedAt = now,
         };
         jobs.Add(job);

@@ -1,7 +1,8 @@
 using MassTransit;
+using Messaging.Postgres;
 using Microsoft.EntityFrameworkCore;
 
-namespace Messaging.Postgres.Tests;
+namespace Shop;
 
 public sealed record SubmitOrder(Guid OrderId, string Reference = "");
 

@@ -1,6 +1,7 @@
 using System.Diagnostics.Metrics;
+using Messaging.Postgres;
 
-namespace Messaging.Postgres.Tests;
+namespace Shop;
 
 /// <summary>The system's clock, as it will be on another day. Its timers run as ever.</summary>
 public sealed class ShiftedClock : TimeProvider

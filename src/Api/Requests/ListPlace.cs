@@ -1,15 +1,12 @@
 using System.Buffers.Text;
 using System.Globalization;
 using System.Text;
-using Sagas.WorkLedger;
 
-namespace Api.BatchInference;
+namespace Api.Requests;
 
-/// <summary>Where a page of jobs ended.</summary>
+/// <summary>Where a page of a list ended, in the order of time and id.</summary>
 sealed record ListPlace(DateTimeOffset At, Guid Id)
 {
-    public static ListPlace Of(WorkJob job) => new(job.AcceptedAt, job.Id);
-
     public string Write() => Base64Url.EncodeToString(Encoding.ASCII.GetBytes($"{At.UtcTicks}.{Id:N}"));
 
     public static ListPlace? Read(string text)

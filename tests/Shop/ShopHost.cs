@@ -1,16 +1,16 @@
 using MassTransit;
+using Messaging;
+using Messaging.Postgres;
 using Messaging.Postgres.Outbox;
 using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Npgsql;
 using Support;
 
-// Counters are the process's.
-[assembly: CollectionBehavior(DisableTestParallelization = true)]
-
-namespace Messaging.Postgres.Tests;
+namespace Shop;
 
 /// <summary>A host with the order saga and what a test adds. Several may run on one database, one after the other or at once.</summary>
 public sealed class ShopHost : IAsyncDisposable
@@ -33,7 +33,7 @@ public sealed class ShopHost : IAsyncDisposable
 
     public static async Task<ShopHost> StartAsync(
         string connectionString, Action<IBusRegistrationConfigurator>? bus = null, Action<PostgresMessagingOptions>? options = null,
-        Action<IServiceCollection>? services = null)
+        Action<IServiceCollection>? services = null, IEnumerable<KeyValuePair<string, string?>>? settings = null, bool awaitBus = true)
     {
         var text = new NpgsqlConnectionStringBuilder(connectionString) { MaxPoolSize = 20, NoResetOnClose = true, MaxAutoPrepare = 50, AutoPrepareMinUsages = 2 };
         var dataSource = NpgsqlDataSource.Create(text.ConnectionString);
@@ -43,9 +43,10 @@ public sealed class ShopHost : IAsyncDisposable
         LogContext.Current = null;
         var logs = new LogLines();
         var builder = Host.CreateApplicationBuilder(new HostApplicationBuilderSettings { DisableDefaults = true });
+        builder.Configuration.AddInMemoryCollection(settings);
         builder.Logging.AddProvider(logs);
         builder.Services.AddSingleton(dataSource);
-        builder.Services.AddDbContext<OrderContext>(db => db.UseNpgsql(dataSource));
+        builder.Services.AddDbContextPool<OrderContext>(db => db.UseNpgsql(dataSource));
         services?.Invoke(builder.Services);
         builder.AddMessaging(b =>
         {
@@ -56,14 +57,18 @@ public sealed class ShopHost : IAsyncDisposable
         var host = builder.Build();
         await host.StartAsync();
         var shop = new ShopHost(host, dataSource, logs);
-        await shop.Gate.WaitAsync(CancellationToken.None).WaitAsync(TimeSpan.FromSeconds(30));
+        if (awaitBus)
+            await shop.BusIsReadyAsync();
         return shop;
     }
+
+    public Task BusIsReadyAsync() => Gate.WaitAsync(CancellationToken.None).WaitAsync(TimeSpan.FromMinutes(1));
 
     static async Task CreateTablesAsync(NpgsqlDataSource dataSource)
     {
         await using var command = dataSource.CreateCommand(
-            MessagingSchema.Sql + """
+            // Hosts that start together on one database would run into each other.
+            "SELECT pg_advisory_xact_lock(1);" + MessagingSchema.Sql + """
 
             CREATE SCHEMA IF NOT EXISTS shop;
             CREATE TABLE IF NOT EXISTS shop.orders ("CorrelationId" uuid PRIMARY KEY, "CurrentState" text NOT NULL, "Reference" text NOT NULL,

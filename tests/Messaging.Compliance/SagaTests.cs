@@ -4,17 +4,17 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Support;
 
-namespace Messaging.Postgres.Tests;
+namespace Messaging.Compliance.Tests;
 
 [Trait("Category", "Server")]
-public sealed class SagaTests(PostgresServer server) : IClassFixture<PostgresServer>
+public abstract class SagaTests(Transport transport)
 {
     static readonly Action<IBusRegistrationConfigurator> Packing = bus => bus.AddConsumer<PackingConsumer, PackingDefinition>();
 
     [Fact]
     public async Task Three_transitions_take_effect_once_and_leave_nothing_behind()
     {
-        await using var shop = await ShopHost.StartAsync(await server.CreateDatabaseAsync(), Packing);
+        await using var shop = await transport.StartAsync(Packing);
         var id = NewId.NextGuid();
 
         await shop.PublishAsync(new SubmitOrder(id));
@@ -30,7 +30,7 @@ public sealed class SagaTests(PostgresServer server) : IClassFixture<PostgresSer
     [Fact]
     public async Task First_messages_that_race_make_one_saga_and_each_counts()
     {
-        await using var shop = await ShopHost.StartAsync(await server.CreateDatabaseAsync());
+        await using var shop = await transport.StartAsync();
         const int Orders = 10, Rivals = 8;
         Guid[] ids = [.. Enumerable.Range(0, Orders).Select(_ => NewId.NextGuid())];
 
@@ -45,7 +45,7 @@ public sealed class SagaTests(PostgresServer server) : IClassFixture<PostgresSer
     [Fact]
     public async Task A_query_correlates_by_what_is_not_the_key()
     {
-        await using var shop = await ShopHost.StartAsync(await server.CreateDatabaseAsync());
+        await using var shop = await transport.StartAsync();
         Guid[] ids = [.. Enumerable.Range(0, 3).Select(_ => NewId.NextGuid())];
         foreach (var (id, reference) in ids.Zip(["A", "A", "B"]))
         {
@@ -65,7 +65,7 @@ public sealed class SagaTests(PostgresServer server) : IClassFixture<PostgresSer
     [Fact]
     public async Task Renames_that_meet_see_each_others_result()
     {
-        await using var shop = await ShopHost.StartAsync(await server.CreateDatabaseAsync());
+        await using var shop = await transport.StartAsync();
         var id = NewId.NextGuid();
         await shop.PublishAsync(new SubmitOrder(id, "A"));
         await shop.OrderIsAsync(id, o => o.Reference == "A", "the order");
@@ -83,7 +83,7 @@ public sealed class SagaTests(PostgresServer server) : IClassFixture<PostgresSer
     [Fact]
     public async Task A_final_saga_goes_when_its_machine_says_so()
     {
-        await using var shop = await ShopHost.StartAsync(await server.CreateDatabaseAsync(), Packing);
+        await using var shop = await transport.StartAsync(Packing);
         var id = NewId.NextGuid();
         await shop.PublishAsync(new SubmitOrder(id));
         await shop.OrderIsAsync(id, o => o.CurrentState == "Ready", "the order to be ready");
@@ -100,7 +100,7 @@ public sealed class SagaTests(PostgresServer server) : IClassFixture<PostgresSer
     [InlineData(3)]
     public async Task Messages_that_come_twice_late_and_out_of_order_end_in_the_same_state(int seed)
     {
-        await using var shop = await ShopHost.StartAsync(await server.CreateDatabaseAsync(), Packing, services: services => services.AddFaultInjection(o =>
+        await using var shop = await transport.StartAsync(Packing, services: services => services.AddFaultInjection(o =>
         {
             o.Seed = seed;
             (o.Twice, o.Late, o.Reordered) = (0.4, 0.2, 0.2);
@@ -125,9 +125,63 @@ public sealed class SagaTests(PostgresServer server) : IClassFixture<PostgresSer
     }
 
     [Fact]
+    public async Task Every_message_delivered_twice_and_in_random_order_ends_in_the_same_state()
+    {
+        var seed = Random.Shared.Next();
+        await using var shop = await transport.StartAsync(Packing, services: services => services.AddFaultInjection(o =>
+        {
+            o.Seed = seed;
+            (o.Twice, o.Late) = (1, 1);
+        }));
+        Guid[] ids = [.. Enumerable.Range(0, 40).Select(_ => NewId.NextGuid())];
+
+        await Task.WhenAll(ids.Select(id => shop.PublishAsync(new SubmitOrder(id))));
+
+        await EndAsync(shop, ids, $"seed {seed}");
+        var injector = shop.Services.GetRequiredService<FaultInjector>();
+        // Submitted, to be packed, packed; what is ready goes to nobody.
+        (injector.Twice, injector.Late).ShouldBe((3 * ids.Length, 3 * ids.Length));
+    }
+
+    [Fact]
+    public async Task Messages_that_are_lost_are_made_good_by_who_asks_again()
+    {
+        var seed = Random.Shared.Next();
+        await using var shop = await transport.StartAsync(Packing, services: services => services.AddFaultInjection(o =>
+        {
+            o.Seed = seed;
+            (o.Lost, o.Twice, o.Late, o.Reordered) = (0.3, 0.2, 0.2, 0.2);
+            o.Applies = type => type is nameof(PackOrder) or nameof(OrderPacked);
+        }));
+        Guid[] ids = [.. Enumerable.Range(0, 20).Select(_ => NewId.NextGuid())];
+        foreach (var id in ids)
+            await shop.PublishAsync(new SubmitOrder(id));
+
+        await Eventually.TrueAsync(async () =>
+        {
+            var waiting = false;
+            foreach (var id in ids)
+            {
+                if (await shop.OrderAsync(id) is { CurrentState: "Ready" })
+                    continue;
+                waiting = true;
+                await shop.PublishAsync(new PackOrder(id));
+            }
+
+            return !waiting;
+        }, $"all orders, seed {seed}", TimeSpan.FromMinutes(2));
+
+        foreach (var id in ids)
+            (await shop.OrderAsync(id))!.Transitions.ShouldBe(2);
+        shop.Services.GetRequiredService<FaultInjector>().Lost.ShouldBeGreaterThan(0);
+        (await shop.CountAsync("messaging.dead")).ShouldBe(0);
+        shop.Logs.At(LogLevel.Error).ShouldBeEmpty();
+    }
+
+    [Fact]
     public async Task A_lost_message_is_not_a_dead_letter()
     {
-        await using var shop = await ShopHost.StartAsync(await server.CreateDatabaseAsync(), Packing, services: services => services.AddFaultInjection(o =>
+        await using var shop = await transport.StartAsync(Packing, services: services => services.AddFaultInjection(o =>
         {
             o.Lost = 1;
             o.Applies = type => type == nameof(PackOrder);
@@ -141,22 +195,22 @@ public sealed class SagaTests(PostgresServer server) : IClassFixture<PostgresSer
         (await shop.OrderAsync(id))!.CurrentState.ShouldBe("Packing");
         (await shop.CountAsync("messaging.dead")).ShouldBe(0);
     }
-}
 
-public sealed class PackingConsumer(OrderContext db) : IConsumer<PackOrder>
-{
-    public async Task Consume(ConsumeContext<PackOrder> context)
+    static async Task EndAsync(ShopHost shop, Guid[] ids, string what)
     {
-        db.Record(context.Message.OrderId, "packed");
-        await context.Publish(new OrderPacked(context.Message.OrderId));
+        foreach (var id in ids)
+            await shop.OrderIsAsync(id, o => o.CurrentState == "Ready", $"the order to be ready, {what}");
+        await shop.OutboxIsEmptyAsync();
+        foreach (var id in ids)
+        {
+            (await shop.OrderAsync(id))!.Transitions.ShouldBe(2);
+            (await shop.EffectsAsync(id)).ShouldBe(1);
+        }
+
+        shop.Logs.At(LogLevel.Error).ShouldBeEmpty();
     }
 }
 
-public sealed class PackingDefinition : ConsumerDefinition<PackingConsumer>
-{
-    public PackingDefinition() => EndpointName = "packing";
+public sealed class InMemorySagaTests(InMemoryTransport transport) : SagaTests(transport), IClassFixture<InMemoryTransport>;
 
-    protected override void ConfigureConsumer(
-        IReceiveEndpointConfigurator endpointConfigurator, IConsumerConfigurator<PackingConsumer> consumerConfigurator, IRegistrationContext context) =>
-        endpointConfigurator.UsePostgresOutbox<OrderContext>(context);
-}
+public sealed class RabbitMqSagaTests(RabbitMqTransport transport) : SagaTests(transport), IClassFixture<RabbitMqTransport>;

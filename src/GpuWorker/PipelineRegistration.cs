@@ -1,0 +1,23 @@
+using GpuWorker.BatchInference;
+using GpuWorker.Inference;
+using MassTransit;
+using Microsoft.Extensions.DependencyInjection;
+
+namespace GpuWorker;
+
+/// <summary>What computes. The host brings the bus.</summary>
+public static class PipelineRegistration
+{
+    public static IServiceCollection AddWorker(this IServiceCollection services)
+    {
+        services.AddInference();
+        services.AddBatchInference();
+        return services;
+    }
+
+    public static void AddWorker(this IBusRegistrationConfigurator bus)
+    {
+        bus.AddInference();
+        bus.AddBatchInference();
+    }
+}

@@ -1,0 +1,74 @@
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.Options;
+using Npgsql;
+
+namespace Sagas.Persistence;
+
+/// <summary>Where the platform's PostgreSQL is and how to get in.</summary>
+public sealed class DatabaseOptions
+{
+    const string ConnectionKey = "ConnectionStrings:Sagas";
+    const string PasswordFileKey = "Postgres:PasswordFile";
+
+    /// <summary><c>ConnectionStrings:Sagas</c>: <c>Host=…;Database=…;Username=…</c>, with or without a password. Required.</summary>
+    public string ConnectionString { get; set; } = "";
+
+    /// <summary><c>Postgres:PasswordFile</c>: a file whose first line is the password, read at each new connection. Default: empty, none.</summary>
+    public string PasswordFile { get; set; } = "";
+
+    internal static void Bind(DatabaseOptions options, IConfiguration configuration)
+    {
+        options.ConnectionString = configuration[ConnectionKey] ?? "";
+        options.PasswordFile = configuration[PasswordFileKey] ?? "";
+    }
+
+    internal NpgsqlDataSource CreateDataSource(string application)
+    {
+        var builder = new NpgsqlDataSourceBuilder(ConnectionString);
+        var settings = builder.ConnectionStringBuilder;
+        settings.ApplicationName ??= application;
+        // No transaction may stay open across anything but PostgreSQL itself.
+        settings.Options = $"{settings.Options} -c idle_in_transaction_session_timeout=15s".TrimStart();
+        if (PasswordFile.Length > 0)
+            builder.UsePasswordProvider(_ => ReadPassword(), (_, _) => new(ReadPassword()));
+        return builder.Build();
+    }
+
+    string ReadPassword() => File.ReadLines(PasswordFile).FirstOrDefault() ?? "";
+
+    /// <summary>Names every setting that is wrong at once, and never a secret.</summary>
+    internal sealed class Validator : IValidateOptions<DatabaseOptions>
+    {
+        public ValidateOptionsResult Validate(string? name, DatabaseOptions options)
+        {
+            List<string> wrong = [];
+            if (string.IsNullOrWhiteSpace(options.ConnectionString))
+                wrong.Add($"{ConnectionKey} is missing: Host=…;Database=…;Username=…");
+            else if (Read(options.ConnectionString, wrong) is { Password.Length: > 0 } && options.PasswordFile.Length > 0)
+                wrong.Add($"{ConnectionKey} has a password and {PasswordFileKey} is set: choose one");
+            if (options.PasswordFile.Length > 0 && !File.Exists(options.PasswordFile))
+                wrong.Add($"{PasswordFileKey} names {options.PasswordFile}, which is not there");
+            return wrong.Count == 0 ? ValidateOptionsResult.Success : ValidateOptionsResult.Fail($"PostgreSQL cannot be used: {string.Join("; ", wrong)}.");
+        }
+
+        static NpgsqlConnectionStringBuilder? Read(string connectionString, List<string> wrong)
+        {
+            try
+            {
+                var settings = new NpgsqlConnectionStringBuilder(connectionString);
+                string?[] missing = [Missing("Host", settings.Host), Missing("Database", settings.Database), Missing("Username", settings.Username)];
+                if (missing.Any(m => m is not null))
+                    wrong.Add($"{ConnectionKey} lacks {string.Join(", ", missing.OfType<string>())}");
+                return settings;
+            }
+            catch (ArgumentException)
+            {
+                // The message of it may hold a part of the password.
+                wrong.Add($"{ConnectionKey} cannot be read: it must be Host=…;Database=…;Username=…, separated by semicolons");
+                return null;
+            }
+        }
+
+        static string? Missing(string key, string? value) => string.IsNullOrWhiteSpace(value) ? key : null;
+    }
+}

@@ -1,0 +1,12 @@
+using Microsoft.EntityFrameworkCore.Infrastructure;
+using Microsoft.EntityFrameworkCore.Migrations;
+
+namespace Sagas.Persistence.Migrations;
+
+[DbContext(typeof(PlatformDbContext))]
+[Migration("20261125000000_JobReferences")]
+public sealed class JobReferences : Migration
+{
+    protected override void Up(MigrationBuilder migrationBuilder) =>
+        migrationBuilder.Sql("ALTER TABLE sagas.work_jobs ADD COLUMN reference text, ADD COLUMN request_sha256 text;");
+}

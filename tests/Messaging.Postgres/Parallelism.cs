@@ -1,0 +1,2 @@
+// Counters are the process's.
+[assembly: CollectionBehavior(DisableTestParallelization = true)]
