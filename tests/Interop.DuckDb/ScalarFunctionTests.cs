@@ -4,6 +4,11 @@ using System.Text;
 
 namespace Interop.DuckDb.Tests;
 
+/// <summary>Alone in the process: what other tests hold would be taken for a leak.</summary>
+[CollectionDefinition(nameof(MeasuresMemory), DisableParallelization = true)]
+public sealed class MeasuresMemory;
+
+[Collection(nameof(MeasuresMemory))]
 public sealed class ScalarFunctionTests : IDisposable
 {
     static readonly DuckDbType BigInt = DuckDbType.Of(DuckDbTypeId.BigInt);
