@@ -3,6 +3,7 @@ using System.Net;
 using System.Net.Sockets;
 using System.Security.Cryptography;
 using Npgsql;
+using Sagas.Persistence;
 using ServiceDefaults;
 
 namespace Standalone;
@@ -300,7 +301,7 @@ public sealed partial class EmbeddedPostgres : IAsyncDisposable
 
     string Program(string name) => Path.Combine(_programs, "bin", name);
 
-    string ConnectTo(string database) => new NpgsqlConnectionStringBuilder
+    string ConnectTo(string database) => new NpgsqlConnectionStringBuilder(DatabaseOptions.Defaults)
     {
         Host = "127.0.0.1",
         Port = Port,
@@ -309,10 +310,6 @@ public sealed partial class EmbeddedPostgres : IAsyncDisposable
         Database = database,
         SslMode = SslMode.Disable,
         GssEncryptionMode = GssEncryptionMode.Disable,
-        MaxAutoPrepare = 100,
-        AutoPrepareMinUsages = 2,
-        // Nobody here changes a session: there is nothing to reset.
-        NoResetOnClose = true,
     }.ConnectionString;
 
     (int ProcessId, int Port)? ReadPidFile()

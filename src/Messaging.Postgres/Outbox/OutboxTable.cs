@@ -1,3 +1,4 @@
+using System.Text;
 using Npgsql;
 using NpgsqlTypes;
 
@@ -6,14 +7,10 @@ namespace Messaging.Postgres.Outbox;
 /// <summary>The statements on <c>messaging.outbox</c> that do not go through EF Core.</summary>
 static class OutboxTable
 {
-    const string Columns = "id, message_id, destination, message_type, content_type, headers, body, sent_at, expires_at, due_at, token_id, group_key";
+    const int ColumnCount = 12;
 
-    const string InsertSql =
-        $"""
-        INSERT INTO messaging.outbox ({Columns}, visible_at)
-        SELECT {Columns}, coalesce(due_at, clock_timestamp() + $13)
-        FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) AS u ({Columns})
-        """;
+    // Rows of VALUES cost the server a fraction of what unnest of twelve arrays does. Few sizes, so that each text is soon prepared.
+    static readonly (int Rows, string Sql)[] Inserts = [.. new[] { 16, 8, 4, 2, 1 }.Select(rows => (rows, InsertSql(rows)))];
 
     const string DeleteTokensSql = "DELETE FROM messaging.outbox WHERE token_id = ANY ($1)";
 
@@ -35,37 +32,56 @@ static class OutboxTable
         await using var batch = new NpgsqlBatch(connection);
         if (cancelled.Count > 0)
             batch.BatchCommands.Add(new NpgsqlBatchCommand(DeleteTokensSql) { Parameters = { Array(NpgsqlDbType.Uuid, cancelled.ToArray()) } });
-        if (messages.Count > 0)
-            batch.BatchCommands.Add(Insert(messages));
+        AddInserts(batch, messages);
         await batch.ExecuteNonQueryAsync(cancellationToken);
     }
 
-    static NpgsqlBatchCommand Insert(IReadOnlyList<OutboxMessage> messages) => new(InsertSql)
+    static void AddInserts(NpgsqlBatch batch, IReadOnlyList<OutboxMessage> messages)
     {
-        Parameters =
+        var done = 0;
+        foreach (var (rows, sql) in Inserts)
         {
-            Column(NpgsqlDbType.Uuid, messages, m => m.Id),
-            Column(NpgsqlDbType.Uuid, messages, m => m.MessageId),
-            Column(NpgsqlDbType.Text, messages, m => m.Destination),
-            Column(NpgsqlDbType.Text, messages, m => m.MessageType),
-            Column(NpgsqlDbType.Text, messages, m => m.ContentType),
-            Column(NpgsqlDbType.Text, messages, m => m.Headers),
-            Column(NpgsqlDbType.Bytea, messages, m => m.Body),
-            Column(NpgsqlDbType.TimestampTz, messages, m => m.SentAt),
-            Column(NpgsqlDbType.TimestampTz, messages, m => m.ExpiresAt),
-            Column(NpgsqlDbType.TimestampTz, messages, m => m.DueAt),
-            Column(NpgsqlDbType.Uuid, messages, m => m.TokenId),
-            Column(NpgsqlDbType.Text, messages, m => m.GroupKey),
-            new NpgsqlParameter { NpgsqlDbType = NpgsqlDbType.Interval, Value = OutboxLease.Duration },
-        },
-    };
+            for (; messages.Count - done >= rows; done += rows)
+            {
+                var command = new NpgsqlBatchCommand(sql);
+                for (var i = done; i < done + rows; i++)
+                    AddRow(command.Parameters, messages[i]);
+                batch.BatchCommands.Add(command);
+            }
+        }
+    }
 
-    static NpgsqlParameter Column<T>(NpgsqlDbType type, IReadOnlyList<OutboxMessage> messages, Func<OutboxMessage, T> value)
+    static string InsertSql(int rows)
     {
-        var values = new T[messages.Count];
-        for (var i = 0; i < values.Length; i++)
-            values[i] = value(messages[i]);
-        return Array(type, values);
+        var text = new StringBuilder(
+            "INSERT INTO messaging.outbox (id, message_id, destination, message_type, content_type, headers, body, sent_at, expires_at, due_at, token_id, group_key, visible_at) VALUES ");
+        for (var row = 0; row < rows; row++)
+        {
+            var first = (row * ColumnCount) + 1;
+            var values = string.Join(", ", Enumerable.Range(first, ColumnCount).Select(n => $"${n}"));
+            text.Append(row == 0 ? "" : ", ")
+                .Append($"({values}, coalesce(${first + 9}, clock_timestamp() + interval '{OutboxLease.Duration.TotalSeconds:0} seconds'))");
+        }
+
+        return text.ToString();
+    }
+
+    static void AddRow(NpgsqlParameterCollection row, OutboxMessage message)
+    {
+        Add(NpgsqlDbType.Uuid, message.Id);
+        Add(NpgsqlDbType.Uuid, message.MessageId);
+        Add(NpgsqlDbType.Text, message.Destination);
+        Add(NpgsqlDbType.Text, message.MessageType);
+        Add(NpgsqlDbType.Text, message.ContentType);
+        Add(NpgsqlDbType.Text, message.Headers);
+        Add(NpgsqlDbType.Bytea, message.Body);
+        Add(NpgsqlDbType.TimestampTz, message.SentAt);
+        Add(NpgsqlDbType.TimestampTz, message.ExpiresAt);
+        Add(NpgsqlDbType.TimestampTz, message.DueAt);
+        Add(NpgsqlDbType.Uuid, message.TokenId);
+        Add(NpgsqlDbType.Text, message.GroupKey);
+
+        void Add(NpgsqlDbType type, object? value) => row.Add(new NpgsqlParameter { NpgsqlDbType = type, Value = value ?? DBNull.Value });
     }
 
     static NpgsqlParameter Array<T>(NpgsqlDbType type, T[] values) => new() { NpgsqlDbType = NpgsqlDbType.Array | type, Value = values };

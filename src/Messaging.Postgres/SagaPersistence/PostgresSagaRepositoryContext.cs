@@ -41,8 +41,9 @@ sealed class PostgresSagaRepositoryContext<TSaga, TMessage>(
     {
         if (_claimed == instance.CorrelationId)
             return null;
-        await SagaLock.LockAbsentAsync<TSaga>(db, instance.CorrelationId, CancellationToken);
-        return await SagaLock.LoadAsync<TSaga>(db, instance.CorrelationId, CancellationToken);
+        return await SagaLock.LockAbsentAsync<TSaga>(db, [instance.CorrelationId], CancellationToken)
+            ? await SagaLock.LoadAsync<TSaga>(db, instance.CorrelationId, CancellationToken)
+            : null;
     }
 
     public async Task<SagaConsumeContext<TSaga, TMessage>> Load(Guid correlationId)

@@ -5,6 +5,7 @@ using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Infrastructure;
 using Microsoft.EntityFrameworkCore.Metadata;
 using Microsoft.EntityFrameworkCore.Storage;
+using Npgsql;
 
 namespace Messaging.Postgres.SagaPersistence;
 
@@ -12,7 +13,9 @@ namespace Messaging.Postgres.SagaPersistence;
 static class SagaLock
 {
     // Keyed by model: two contexts may map one class to two tables.
-    static readonly ConditionalWeakTable<IModel, ConcurrentDictionary<Type, (string One, string Many)>> Statements = [];
+    static readonly ConditionalWeakTable<IModel, ConcurrentDictionary<Type, SagaStatements>> Statements = [];
+
+    const string LockNames = "SELECT count(pg_advisory_xact_lock(hashtextextended(name, 0))::text) FROM unnest($1) AS names (name)";
 
     public static async Task<TSaga?> LoadAsync<TSaga>(DbContext db, Guid correlationId, CancellationToken cancellationToken)
         where TSaga : class, ISaga
@@ -26,24 +29,33 @@ static class SagaLock
         where TSaga : class, ISaga =>
         db.Set<TSaga>().FromSqlRaw(StatementsOf<TSaga>(db).Many, correlationIds).AsNoTracking().ToListAsync(cancellationToken);
 
-    static (string One, string Many) StatementsOf<TSaga>(DbContext db)
+    static SagaStatements StatementsOf<TSaga>(DbContext db)
         where TSaga : class, ISaga =>
         Statements.GetOrCreateValue(db.Model).GetOrAdd(typeof(TSaga), static (_, db) => Statement<TSaga>(db), db);
 
     /// <summary>
     /// Two first messages of a new saga meet here: there is no row to lock yet. The second waits until the first has committed its row.
     /// </summary>
-    public static Task LockAbsentAsync<TSaga>(DbContext db, Guid correlationId, CancellationToken cancellationToken) =>
-        db.Database.ExecuteSqlAsync($"SELECT pg_advisory_xact_lock(hashtextextended({typeof(TSaga).FullName + correlationId}, 0))", cancellationToken);
-
-    /// <inheritdoc cref="LockAbsentAsync{TSaga}(DbContext, Guid, CancellationToken)"/>
-    public static Task LockAbsentAsync<TSaga>(DbContext db, IEnumerable<Guid> correlationIds, CancellationToken cancellationToken)
+    /// <returns>Whether any of the sagas is there now.</returns>
+    public static async Task<bool> LockAbsentAsync<TSaga>(DbContext db, Guid[] correlationIds, CancellationToken cancellationToken)
+        where TSaga : class, ISaga
     {
         string[] names = [.. correlationIds.Select(id => typeof(TSaga).FullName + id).Order(StringComparer.Ordinal)];
-        return db.Database.ExecuteSqlAsync($"SELECT count(pg_advisory_xact_lock(hashtextextended(name, 0))::text) FROM unnest({names}) AS names (name)", cancellationToken);
+        await using var batch = new NpgsqlBatch((NpgsqlConnection)db.Database.GetDbConnection())
+        {
+            BatchCommands =
+            {
+                new NpgsqlBatchCommand(LockNames) { Parameters = { new NpgsqlParameter<string[]> { TypedValue = names } } },
+                // A statement of its own, and so one that sees what was committed while the lock was waited for.
+                new NpgsqlBatchCommand(StatementsOf<TSaga>(db).Exist) { Parameters = { new NpgsqlParameter<Guid[]> { TypedValue = correlationIds } } },
+            },
+        };
+        await using var reader = await batch.ExecuteReaderAsync(cancellationToken);
+        await reader.NextResultAsync(cancellationToken);
+        return await reader.ReadAsync(cancellationToken) && reader.GetBoolean(0);
     }
 
-    static (string One, string Many) Statement<TSaga>(DbContext db)
+    static SagaStatements Statement<TSaga>(DbContext db)
     {
         var entity = db.Model.FindEntityType(typeof(TSaga))
             ?? throw new InvalidOperationException($"{db.GetType().Name} does not map the saga {typeof(TSaga).Name}");
@@ -53,7 +65,12 @@ static class SagaLock
         var names = db.GetService<ISqlGenerationHelper>();
         // Named, not *: xmin, if a row version maps it, is in no star.
         var columns = string.Join(", ", table.Columns.Select(c => names.DelimitIdentifier(c.Name)));
-        var select = $"SELECT {columns} FROM {names.DelimitIdentifier(table.Name, table.Schema)} WHERE {names.DelimitIdentifier(key)}";
-        return ($"{select} = {{0}} FOR UPDATE", $"{select} = ANY ({{0}}) ORDER BY {names.DelimitIdentifier(key)} FOR UPDATE");
+        var from = $"FROM {names.DelimitIdentifier(table.Name, table.Schema)} WHERE {names.DelimitIdentifier(key)}";
+        return new SagaStatements(
+            $"SELECT {columns} {from} = {{0}} FOR UPDATE",
+            $"SELECT {columns} {from} = ANY ({{0}}) ORDER BY {names.DelimitIdentifier(key)} FOR UPDATE",
+            $"SELECT EXISTS (SELECT 1 {from} = ANY ($1))");
     }
+
+    sealed record SagaStatements(string One, string Many, string Exist);
 }

@@ -35,11 +35,8 @@ sealed class SagaRequest<TSaga>(DbContext db, Guid correlationId) : SagaRequest(
     public override async Task LoadAloneAsync(CancellationToken cancellationToken)
     {
         Saga = await SagaLock.LoadAsync<TSaga>(db, CorrelationId, cancellationToken);
-        if (Saga is null)
-        {
-            await SagaLock.LockAbsentAsync<TSaga>(db, [CorrelationId], cancellationToken);
+        if (Saga is null && await SagaLock.LockAbsentAsync<TSaga>(db, [CorrelationId], cancellationToken))
             Saga = await SagaLock.LoadAsync<TSaga>(db, CorrelationId, cancellationToken);
-        }
 
         IsLoaded = true;
     }
@@ -51,11 +48,8 @@ sealed class SagaRequest<TSaga>(DbContext db, Guid correlationId) : SagaRequest(
 
         var missing = requests.Cast<SagaRequest<TSaga>>().ToDictionary(r => r.CorrelationId);
         await FindAsync(missing, cancellationToken);
-        if (missing.Count > 0)
-        {
-            await SagaLock.LockAbsentAsync<TSaga>(db, [.. missing.Keys], cancellationToken);
+        if (missing.Count > 0 && await SagaLock.LockAbsentAsync<TSaga>(db, [.. missing.Keys], cancellationToken))
             await FindAsync(missing, cancellationToken);
-        }
 
         foreach (var request in requests)
             ((SagaRequest<TSaga>)request).IsLoaded = true;

@@ -33,7 +33,7 @@ sealed partial class Peers
         if (!run.Success || !latency.Success)
             throw new InvalidOperationException($"{kind} did not complete its sagas by three transitions each: {output}");
         return new SagaResult(
-            Number(run, "rate"), Number(latency, "p50"), Number(latency, "p99"), new Calls(Number(run, "transactions"), Number(run, "statements")), null);
+            Number(run, "rate"), null, Number(latency, "p50"), Number(latency, "p99"), new Calls(Number(run, "transactions"), Number(run, "statements")), null);
     }
 
     static double Number(Match match, string name) => double.Parse(match.Groups[name].Value, CultureInfo.InvariantCulture);

@@ -99,25 +99,27 @@ static class SagaBenchmark
         await using var statistics = database is null ? null : new Statistics(database);
         await host.RunAsync(WarmUp, Submitters);
         var before = await ReadAsync(statistics);
+        var busy = Machine.BusyMilliseconds();
         var rate = await host.RunAsync(count, Submitters);
+        var processor = (Machine.BusyMilliseconds() - busy) / count;
         var loaded = await ReadAsync(statistics);
         var latencies = await host.LatenciesAsync(Latencies);
         var idle = await ReadAsync(statistics);
         await host.CheckAsync(expected);
         return new SagaResult(
-            rate, Machine.Median(latencies), Machine.Percentile(latencies, 0.99), (loaded - before) / count, (idle - loaded) / Latencies);
+            rate, processor, Machine.Median(latencies), Machine.Percentile(latencies, 0.99), (loaded - before) / count, (idle - loaded) / Latencies);
     }
 
     static async Task<Calls> ReadAsync(Statistics? statistics) => statistics is null ? default : await statistics.ReadAsync();
 
     static void Print(Dictionary<string, List<SagaResult>> results)
     {
-        Console.WriteLine("| configuration | sagas/s | idle p50 ms | idle p99 ms | transactions a saga: load, one by one | statements a saga: load, one by one |");
-        Console.WriteLine("|---|---|---|---|---|---|");
+        Console.WriteLine("| configuration | sagas/s | CPU ms a saga | idle p50 ms | idle p99 ms | transactions a saga: load, one by one | statements a saga: load, one by one |");
+        Console.WriteLine("|---|---|---|---|---|---|---|");
         foreach (var (name, all) in results)
         {
             Console.WriteLine(
-                $"| {name} | {Range(all.Select(r => r.Rate), "N0")} | {Range(all.Select(r => r.P50), "0.0")} | {Range(all.Select(r => r.P99), "0.0")} "
+                $"| {name} | {Range(all.Select(r => r.Rate), "N0")} | {(all[0].Processor is null ? "" : Range(all.Select(r => r.Processor!.Value), "0.0"))} | {Range(all.Select(r => r.P50), "0.0")} | {Range(all.Select(r => r.P99), "0.0")} "
                 + $"| {Pair(all, c => c.Transactions)} | {Pair(all, c => c.Statements)} |");
         }
 
@@ -144,10 +146,11 @@ static class SagaBenchmark
 }
 
 /// <param name="Rate">Sagas a second.</param>
+/// <param name="Processor">Milliseconds of processor time a saga, of all programs: host, broker, database.</param>
 /// <param name="P50">Milliseconds from submit to completed, of sagas that have the machine to themselves.</param>
 /// <param name="Load">A saga, while many run.</param>
 /// <param name="Idle">A saga, one by one.</param>
-sealed record SagaResult(double Rate, double P50, double P99, Calls Load, Calls? Idle);
+sealed record SagaResult(double Rate, double? Processor, double P50, double P99, Calls Load, Calls? Idle);
 
 readonly record struct Calls(double Transactions, double Statements)
 {

@@ -8,6 +8,7 @@ using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Npgsql;
+using Sagas.Persistence;
 
 namespace Benchmarks.Orders;
 
@@ -36,8 +37,7 @@ sealed class SagaHost : IAsyncDisposable
         if (database is not null)
         {
             // As the platform's own hosts are set.
-            var text = new NpgsqlConnectionStringBuilder(database) { MaxPoolSize = 40, NoResetOnClose = true, MaxAutoPrepare = 100, AutoPrepareMinUsages = 2 };
-            dataSource = NpgsqlDataSource.Create(text.ConnectionString);
+            dataSource = NpgsqlDataSource.Create(DatabaseOptions.Defaults + database);
             builder.Services.AddSingleton(dataSource);
             builder.Services.AddDbContextPool<OrderContext>(db => db.UseNpgsql(dataSource));
         }
