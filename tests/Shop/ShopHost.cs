@@ -62,7 +62,20 @@ public sealed class ShopHost : IAsyncDisposable
         return shop;
     }
 
-    public Task BusIsReadyAsync() => Gate.WaitAsync(CancellationToken.None).WaitAsync(TimeSpan.FromMinutes(1));
+    public async Task BusIsReadyAsync()
+    {
+        try
+        {
+            await Gate.WaitAsync(CancellationToken.None).WaitAsync(TimeSpan.FromMinutes(1));
+        }
+        catch (TimeoutException)
+        {
+            var health = Services.GetRequiredService<IBusControl>().CheckHealth();
+            throw new TimeoutException(
+                $"The bus is not ready: {health.Description}\n{string.Join('\n', health.Endpoints.Select(e => $"{e.Key}: {e.Value.Description}"))}\n"
+                + string.Join('\n', Logs.At(LogLevel.Warning).Concat(Logs.At(LogLevel.Error))));
+        }
+    }
 
     static async Task CreateTablesAsync(NpgsqlDataSource dataSource)
     {
