@@ -98,13 +98,16 @@ public sealed partial class EmbeddedPostgres : IAsyncDisposable
         var stopped = await PgCtlAsync(["stop", "-m", "fast", "-w", "-t", "60"], cancellationToken);
         if (stopped.ExitCode != 0)
             stopped = await PgCtlAsync(["stop", "-m", "immediate", "-w", "-t", "30"], cancellationToken);
-        // pg_ctl waits for the pid file to go; the process goes a moment later.
-        for (var waits = 0; stopped.ExitCode == 0 && waits < 500 && IsServer(running.ProcessId); waits++)
-            await Task.Delay(TimeSpan.FromMilliseconds(10), TimeProvider.System, cancellationToken);
-        if (stopped.ExitCode == 0)
-            LogStopped(_logger, running.ProcessId);
-        else
+        if (stopped.ExitCode != 0)
+        {
             LogNotStopped(_logger, running.ProcessId, stopped.Output);
+            return;
+        }
+
+        // pg_ctl waits for the pid file to go; the process goes a moment later.
+        for (var waits = 0; waits < 500 && IsServer(running.ProcessId); waits++)
+            await Task.Delay(TimeSpan.FromMilliseconds(10), cancellationToken);
+        LogStopped(_logger, running.ProcessId);
     }
 
     public async ValueTask DisposeAsync() => await StopAsync();

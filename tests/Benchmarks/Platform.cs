@@ -25,6 +25,8 @@ sealed class Platform : IAsyncDisposable
         var process = await StandaloneProcess.StartAsync(new StandaloneLaunch(folder["data"])
         {
             Profile = "Production",
+            // As delivered, like the code of the other side in this process; tests switch it off to start faster.
+            Environment = new Dictionary<string, string> { ["DOTNET_TieredPGO"] = "1" },
             Arguments = [$"--Artifacts:InputRoots:9={Path.Combine(options.Folder, "inputs")}"],
         });
         var platform = new Platform(process, folder);

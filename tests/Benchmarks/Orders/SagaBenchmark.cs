@@ -71,6 +71,7 @@ static class SagaBenchmark
         return await EmbeddedPostgres.StartAsync(settings, NullLogger.Instance);
     }
 
+    /// <returns>A connection string with the settings of the platform's own hosts.</returns>
     static async Task<string> CreateDatabaseAsync(string server)
     {
         var text = new NpgsqlConnectionStringBuilder(server) { Database = "orders" };
@@ -119,12 +120,15 @@ static class SagaBenchmark
         foreach (var (name, all) in results)
         {
             Console.WriteLine(
-                $"| {name} | {Range(all.Select(r => r.Rate), "N0")} | {(all[0].Processor is null ? "" : Range(all.Select(r => r.Processor!.Value), "0.0"))} | {Range(all.Select(r => r.P50), "0.0")} | {Range(all.Select(r => r.P99), "0.0")} "
+                $"| {name} | {Range(all.Select(r => r.Rate), "N0")} | {Processor(all)} | {Range(all.Select(r => r.P50), "0.0")} | {Range(all.Select(r => r.P99), "0.0")} "
                 + $"| {Pair(all, c => c.Transactions)} | {Pair(all, c => c.Statements)} |");
         }
 
         Console.WriteLine();
     }
+
+    // That of the peers is not known: their start and their latencies run in the same process.
+    static string Processor(List<SagaResult> all) => all[0].Processor is null ? "" : Range(all.Select(r => r.Processor!.Value), "0.0");
 
     static string Range(IEnumerable<double> values, string format) =>
         string.Format(CultureInfo.InvariantCulture, $"{{0:{format}}} ({{1:{format}}}-{{2:{format}}})", Machine.Median(values), values.Min(), values.Max());

@@ -8,7 +8,6 @@ using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Npgsql;
-using Sagas.Persistence;
 
 namespace Benchmarks.Orders;
 
@@ -36,8 +35,7 @@ sealed class SagaHost : IAsyncDisposable
         NpgsqlDataSource? dataSource = null;
         if (database is not null)
         {
-            // As the platform's own hosts are set.
-            dataSource = NpgsqlDataSource.Create(DatabaseOptions.Defaults + database);
+            dataSource = NpgsqlDataSource.Create(database);
             builder.Services.AddSingleton(dataSource);
             builder.Services.AddDbContextPool<OrderContext>(db => db.UseNpgsql(dataSource));
         }
