@@ -46,6 +46,9 @@ public static class MessagingRegistration
             configure(bus);
             bus.UseTransport(options);
         });
+        // After the bus, and so stopped before it.
+        if (options.Kind == TransportKind.RabbitMq)
+            services.AddHostedService<EndpointWatch>();
         return services;
     }
 

@@ -30,6 +30,7 @@ public sealed class SettingsTests : IDisposable
     [InlineData("Port", "70000", "Port must be 1 to 65535")]
     [InlineData("VirtualHost", "", "VirtualHost must not be empty")]
     [InlineData("HeartbeatSeconds", "0", "HeartbeatSeconds must be 1 to 600")]
+    [InlineData("EndpointPatienceSeconds", "0", "EndpointPatienceSeconds must be 1 to 600")]
     [InlineData("TlsServerName", "localhost", "Tls must be true")]
     [InlineData("TlsAuthorityFile", "nowhere.pem", "TlsAuthorityFile names nowhere.pem, which is not there")]
     [InlineData("PasswordFile", "nowhere.txt", "Password and PasswordFile are both set")]

@@ -79,7 +79,18 @@ public sealed partial class HostProcess : IAsyncDisposable
         return answer.IsSuccessStatusCode;
     }
 
-    public Task ReadyAsync() => Eventually.TrueAsync(IsReadyAsync, $"{Launch.Host} to be ready", TimeSpan.FromMinutes(3));
+    /// <exception cref="TimeoutException">It was not in time; says what it answered and printed.</exception>
+    public async Task ReadyAsync()
+    {
+        try
+        {
+            await Eventually.TrueAsync(IsReadyAsync, $"{Launch.Host} to be ready", TimeSpan.FromMinutes(3));
+        }
+        catch (TimeoutException e)
+        {
+            throw new TimeoutException($"{e.Message}\n{await Http.GetStringAsync("/health")}\n{Output}", e);
+        }
+    }
 
     /// <summary>kill -9.</summary>
     public async Task KillAsync()

@@ -102,6 +102,10 @@ public sealed partial class RabbitMqProcess : IAsyncDisposable
 
     public Task DeleteVirtualHostAsync(string name) => EvaluateAsync($"ok = rabbit_vhost:delete(<<\"{name}\">>, <<\"{Username}\">>)");
 
+    /// <summary>As an operator does; the clients are free to come back.</summary>
+    public Task CloseConnectionsAsync(string virtualHost) => EvaluateAsync(
+        $"ok = rabbit_connection_tracking:close_connections(rabbit_connection_tracking:list(<<\"{virtualHost}\">>), \"closed by a test\", 0)");
+
     /// <summary>What a host needs to use it.</summary>
     public IReadOnlyDictionary<string, string?> Settings(string virtualHost) => new Dictionary<string, string?>
     {

@@ -35,6 +35,9 @@ public sealed class RabbitMqOptions
     /// <summary>Seconds of silence after which a connection counts as lost. 1 to 600. Default: 10.</summary>
     public int HeartbeatSeconds { get; init; } = 10;
 
+    /// <summary>Seconds without a ready consumer after which an endpoint is started again. More than the 30 between two tries of its own. 1 to 600. Default: 45.</summary>
+    public int EndpointPatienceSeconds { get; init; } = 45;
+
     internal ushort EffectivePort => (ushort)(Port > 0 ? Port : Tls ? 5671 : 5672);
 
     /// <summary>Names every setting that is wrong at once, and never a secret.</summary>
@@ -62,6 +65,8 @@ public sealed class RabbitMqOptions
             wrong.Add($"{Section}{nameof(Tls)} must be true for {nameof(TlsAuthorityFile)} and {nameof(TlsServerName)} to have a meaning");
         if (HeartbeatSeconds is < 1 or > 600)
             wrong.Add($"{Section}{nameof(HeartbeatSeconds)} must be 1 to 600");
+        if (EndpointPatienceSeconds is < 1 or > 600)
+            wrong.Add($"{Section}{nameof(EndpointPatienceSeconds)} must be 1 to 600");
         if (wrong.Count > 0)
             throw new MessagingConfigurationException($"RabbitMQ cannot be used: {string.Join("; ", wrong)}.");
     }
