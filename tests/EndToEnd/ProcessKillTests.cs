@@ -9,7 +9,7 @@ public sealed class ProcessKillTests(ProcessGroupFixture fixture, ITestOutputHel
     ProcessGroup Group => fixture.Group;
 
     [Fact]
-    public Task Every_job_ends_once_after_six_kills_at_random() => RunAsync(RunParameters.Of("SAGAS_JOBS", 60), RunParameters.Of("SAGAS_KILLS", 6));
+    public Task Every_job_ends_once_after_six_kills_at_random() => RunAsync(RunParameters.Of("SAGAS_JOBS", 30), RunParameters.Of("SAGAS_KILLS", 6));
 
     [Fact, Trait("Category", "Soak")]
     public Task Two_thousand_jobs_end_once_each_after_thirty_kills_at_random() => RunAsync(RunParameters.Of("SAGAS_JOBS", 2000), RunParameters.Of("SAGAS_KILLS", 30));

@@ -87,6 +87,32 @@ public sealed class SweeperTests(PostgresServer server) : IClassFixture<Postgres
     }
 
     [Fact]
+    public async Task A_destination_that_ends_while_the_next_due_row_is_asked_for_goes_on_at_once()
+    {
+        // With one connection, who asks first is served first.
+        var connection = new NpgsqlConnectionStringBuilder(await server.CreateDatabaseAsync()) { MaxPoolSize = 1 }.ConnectionString;
+        await using var sweeper = await LoneSweeper.StartAsync(connection, o => o.SweepBatch = 1, ("queue:order", 2));
+        using var waiting = new CountOf("db.client.connection.npgsql.pending_requests", "Npgsql");
+        var door = new TaskCompletionSource();
+        NpgsqlConnection? only = null;
+        sweeper.Bus.Answer = async _ =>
+        {
+            if (only is not null)
+                return;
+            only = await sweeper.DataSource.OpenConnectionAsync();
+            await door.Task;
+        };
+
+        sweeper.Start();
+        await Eventually.TrueAsync(() => waiting.Value == 1, "a look for other destinations' rows");
+        door.SetResult();
+        await Eventually.TrueAsync(() => waiting.Value == 2, "the end of the first message");
+        await only!.DisposeAsync();
+
+        await Eventually.TrueAsync(() => sweeper.Bus.Asked == 2, "the second message, with no poll between", OutboxSweeper.Poll / 2);
+    }
+
+    [Fact]
     public async Task A_message_whose_queue_nobody_makes_waits_uncounted_and_is_dead_after_a_day()
     {
         await using var sweeper = await LoneSweeper.StartAsync(await server.CreateDatabaseAsync(), o => o.MaxAttempts = 5, ("queue:nobody", 3));

@@ -23,14 +23,15 @@ public sealed class CountOf : IDisposable
     readonly MeterListener _listener = new();
     long _value;
 
-    public CountOf(string instrument)
+    public CountOf(string instrument, string meter = Telemetry.MeterName)
     {
         _listener.InstrumentPublished = (published, listener) =>
         {
-            if (published.Meter.Name == Telemetry.MeterName && published.Name == instrument)
+            if (published.Meter.Name == meter && published.Name == instrument)
                 listener.EnableMeasurementEvents(published);
         };
         _listener.SetMeasurementEventCallback<long>((_, measurement, _, _) => Interlocked.Add(ref _value, measurement));
+        _listener.SetMeasurementEventCallback<int>((_, measurement, _, _) => Interlocked.Add(ref _value, measurement));
         _listener.Start();
     }
 

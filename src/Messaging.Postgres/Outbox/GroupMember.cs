@@ -98,7 +98,8 @@ sealed class GroupMember(DbContext db, InboxKey? inbox, IOutboxTransaction outbo
     {
         var request = new SagaRequest<TSaga>(db, correlationId);
         Request = request;
-        _resumed = Signal();
+        // Goes on inside the leader's own call: a thread of the pool for each turn would cost more than most turns do.
+        _resumed = new TaskCompletionSource();
         var resumed = _resumed.Task;
         _waiting!.SetResult();
         await resumed;

@@ -86,10 +86,11 @@ sealed partial class OutboxSweeper(
 
     async Task SleepAsync(Task woken, CancellationToken stoppingToken)
     {
+        // Those that end while the database is asked are among them: it was asked without their rows.
+        Task[] wakers = [woken, .. _lanes.Values.Select(lane => lane.Running).Where(running => !running.IsCompleted)];
         var next = await OutboxClaims.NextDueAsync(dataSource, Closed(), stoppingToken) ?? Poll;
         var reopening = _lanes.Values.Select(lane => lane.PauseLeft(clock)).Where(left => left > TimeSpan.Zero).DefaultIfEmpty(Poll).Min();
         var sleep = TimeSpan.FromTicks(Math.Clamp(Math.Min(next.Ticks, reopening.Ticks), Gathering.Ticks, Poll.Ticks));
-        Task[] wakers = [woken, .. _lanes.Values.Select(lane => lane.Running).Where(running => !running.IsCompleted)];
         await ((Task)Task.WhenAny(wakers)).WaitAsync(sleep, clock, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 

@@ -88,15 +88,7 @@ static class SagaBenchmark
 
     static async Task<SagaResult> MeasureAsync(RabbitMqProcess rabbitMq, string? database, int count, int expected)
     {
-        await using var host = await SagaHost.StartAsync(new Dictionary<string, string?>
-        {
-            [$"{MessagingOptions.Section}:Transport"] = nameof(TransportKind.RabbitMq),
-            [$"{MessagingOptions.Section}:RabbitMq:Host"] = "127.0.0.1",
-            [$"{MessagingOptions.Section}:RabbitMq:Port"] = $"{rabbitMq.Port}",
-            [$"{MessagingOptions.Section}:RabbitMq:VirtualHost"] = await rabbitMq.CreateVirtualHostAsync(),
-            [$"{MessagingOptions.Section}:RabbitMq:Username"] = rabbitMq.Username,
-            [$"{MessagingOptions.Section}:RabbitMq:Password"] = rabbitMq.Password,
-        }, database);
+        await using var host = await SagaHost.StartAsync(rabbitMq.Settings(await rabbitMq.CreateVirtualHostAsync()), database);
         await using var statistics = database is null ? null : new Statistics(database);
         await host.RunAsync(WarmUp, Submitters);
         var before = await ReadAsync(statistics);
