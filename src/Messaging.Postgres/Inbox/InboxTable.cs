@@ -55,9 +55,9 @@ static class InboxTable
                 {
                     Parameters =
                     {
-                        new NpgsqlParameter { NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.Date, Value = keys.Select(k => k.Day).ToArray() },
-                        new NpgsqlParameter { NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.Uuid, Value = keys.Select(k => k.MessageId).ToArray() },
-                        new NpgsqlParameter { NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.Uuid, Value = keys.Select(k => k.Consumer).ToArray() },
+                        ArrayParameter.Of(NpgsqlDbType.Date, keys.Select(k => k.Day).ToArray()),
+                        ArrayParameter.Of(NpgsqlDbType.Uuid, keys.Select(k => k.MessageId).ToArray()),
+                        ArrayParameter.Of(NpgsqlDbType.Uuid, keys.Select(k => k.Consumer).ToArray()),
                     },
                 },
             },

@@ -47,7 +47,7 @@ static class OutboxClaims
         await using var command = dataSource.CreateCommand(ClaimSql);
         command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = limit });
         command.Parameters.Add(new NpgsqlParameter { NpgsqlDbType = NpgsqlDbType.Interval, Value = OutboxLease.Duration });
-        command.Parameters.Add(Array(NpgsqlDbType.Text, without));
+        command.Parameters.Add(ArrayParameter.Of(NpgsqlDbType.Text, without));
         command.Parameters.Add(new NpgsqlParameter<long> { TypedValue = MostBytes });
         var messages = new List<OutboxMessage>();
         await using var reader = await command.ExecuteReaderAsync(CommandBehavior.SequentialAccess, cancellationToken);
@@ -80,7 +80,7 @@ static class OutboxClaims
     public static async Task<TimeSpan?> NextDueAsync(NpgsqlDataSource dataSource, string[] without, CancellationToken cancellationToken)
     {
         await using var command = dataSource.CreateCommand(NextDueSql);
-        command.Parameters.Add(Array(NpgsqlDbType.Text, without));
+        command.Parameters.Add(ArrayParameter.Of(NpgsqlDbType.Text, without));
         return await command.ExecuteScalarAsync(cancellationToken) is double seconds
             ? TimeSpan.FromSeconds(Math.Clamp(seconds, 0, TimeSpan.MaxValue.TotalSeconds / 2))
             : null;
@@ -91,17 +91,17 @@ static class OutboxClaims
     {
         await using var batch = dataSource.CreateBatch();
         if (sent.Count > 0)
-            batch.BatchCommands.Add(new NpgsqlBatchCommand(OutboxTable.DeleteSql) { Parameters = { Array(NpgsqlDbType.Uuid, sent.ToArray()) } });
+            batch.BatchCommands.Add(new NpgsqlBatchCommand(OutboxTable.DeleteSql) { Parameters = { ArrayParameter.Of(NpgsqlDbType.Uuid, sent.ToArray()) } });
         if (putOff.Count > 0)
         {
             batch.BatchCommands.Add(new NpgsqlBatchCommand(PutOffSql)
             {
                 Parameters =
                 {
-                    Array(NpgsqlDbType.Uuid, putOff.Select(p => p.Id).ToArray()),
-                    Array(NpgsqlDbType.Boolean, putOff.Select(p => p.Counted).ToArray()),
-                    Array(NpgsqlDbType.Text, putOff.Select(p => StorableText.Of(p.Error)).ToArray()),
-                    Array(NpgsqlDbType.Interval, putOff.Select(p => p.Delay).ToArray()),
+                    ArrayParameter.Of(NpgsqlDbType.Uuid, putOff.Select(p => p.Id).ToArray()),
+                    ArrayParameter.Of(NpgsqlDbType.Boolean, putOff.Select(p => p.Counted).ToArray()),
+                    ArrayParameter.Of(NpgsqlDbType.Text, putOff.Select(p => StorableText.Of(p.Error)).ToArray()),
+                    ArrayParameter.Of(NpgsqlDbType.Interval, putOff.Select(p => p.Delay).ToArray()),
                 },
             });
         }
@@ -114,7 +114,7 @@ static class OutboxClaims
     public static async Task GiveBackAsync(NpgsqlDataSource dataSource, Guid[] ids, CancellationToken cancellationToken)
     {
         await using var command = dataSource.CreateCommand(GiveBackSql);
-        command.Parameters.Add(Array(NpgsqlDbType.Uuid, ids));
+        command.Parameters.Add(ArrayParameter.Of(NpgsqlDbType.Uuid, ids));
         await command.ExecuteNonQueryAsync(cancellationToken);
     }
 
@@ -127,8 +127,6 @@ static class OutboxClaims
         command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = StorableText.Of(exception.ToString()) });
         return await command.ExecuteNonQueryAsync(cancellationToken) == 1;
     }
-
-    static NpgsqlParameter Array<T>(NpgsqlDbType type, T[] values) => new() { NpgsqlDbType = NpgsqlDbType.Array | type, Value = values };
 }
 
 /// <summary>A row that was not sent and waits.</summary>

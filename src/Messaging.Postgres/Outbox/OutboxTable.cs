@@ -44,7 +44,7 @@ static class OutboxTable
 
         await using var batch = new NpgsqlBatch(connection);
         if (cancelled.Count > 0)
-            batch.BatchCommands.Add(new NpgsqlBatchCommand(DeleteTokensSql) { Parameters = { ArrayOf(NpgsqlDbType.Uuid, cancelled.ToArray()) } });
+            batch.BatchCommands.Add(new NpgsqlBatchCommand(DeleteTokensSql) { Parameters = { ArrayParameter.Of(NpgsqlDbType.Uuid, cancelled.ToArray()) } });
         AddInserts(batch, messages);
         await batch.ExecuteNonQueryAsync(cancellationToken);
     }
@@ -79,12 +79,10 @@ static class OutboxTable
             parameters.Add(new NpgsqlParameter { NpgsqlDbType = type, Value = value(message) ?? DBNull.Value });
     }
 
-    static NpgsqlParameter ArrayOf<T>(NpgsqlDbType type, T[] values) => new() { NpgsqlDbType = NpgsqlDbType.Array | type, Value = values };
-
     public static async Task DeleteAsync(NpgsqlDataSource dataSource, Guid[] ids, CancellationToken cancellationToken)
     {
         await using var command = dataSource.CreateCommand(DeleteSql);
-        command.Parameters.Add(ArrayOf(NpgsqlDbType.Uuid, ids));
+        command.Parameters.Add(ArrayParameter.Of(NpgsqlDbType.Uuid, ids));
         await command.ExecuteNonQueryAsync(cancellationToken);
     }
 
