@@ -1,0 +1,53 @@
+using System.Security.Claims;
+
+namespace Api.Security;
+
+/// <summary>What a role may do includes what those before it may.</summary>
+public enum Role
+{
+    /// <summary>Sees the tenant's jobs, models and results.</summary>
+    Viewer = 1,
+
+    /// <summary>Starts, cancels, registers, and mends what went wrong.</summary>
+    Operator = 2,
+
+    /// <summary>Gives and takes keys, reads the audit.</summary>
+    Admin = 3,
+}
+
+/// <summary>
+/// Who asks, and for which tenant. Every way of authentication ends in one of these, and nothing else of a token or key is used
+/// afterwards.
+/// </summary>
+/// <param name="Tenant">Whose rows it sees: the token's <c>tid</c> or the key's tenant. Never a parameter of the request.</param>
+/// <param name="Id">Stable and unique: <c>key:{id}</c>, <c>user:{oid}</c>, <c>app:{oid}</c>, or <c>local</c>.</param>
+/// <param name="Name">For people, in lists and the audit. Proves nothing.</param>
+/// <param name="Role">The highest it has; null when it has none, and may then do nothing.</param>
+/// <param name="ExpiresAt">When its token or key ends; open streams end with it.</param>
+public sealed record Caller(string Tenant, string Id, string? Name, Role? Role, DateTimeOffset? ExpiresAt)
+{
+    const string TenantClaim = "sagas:tenant", IdClaim = "sagas:caller", NameClaim = "sagas:name", RoleClaim = "sagas:role", ExpiryClaim = "sagas:expires";
+
+    public ClaimsPrincipal ToPrincipal(string scheme)
+    {
+        var identity = new ClaimsIdentity(scheme, NameClaim, RoleClaim);
+        identity.AddClaim(new Claim(TenantClaim, Tenant));
+        identity.AddClaim(new Claim(IdClaim, Id));
+        if (Name is not null)
+            identity.AddClaim(new Claim(NameClaim, Name));
+        if (Role is { } role)
+            identity.AddClaim(new Claim(RoleClaim, role.ToString()));
+        if (ExpiresAt is { } end)
+            identity.AddClaim(new Claim(ExpiryClaim, end.UtcTicks.ToString(), ClaimValueTypes.Integer64));
+        return new ClaimsPrincipal(identity);
+    }
+
+    /// <returns>Null for somebody who is not authenticated.</returns>
+    public static Caller? Of(ClaimsPrincipal user) =>
+        user.FindFirst(TenantClaim)?.Value is { } tenant && user.FindFirst(IdClaim)?.Value is { } id
+            ? new Caller(
+                tenant, id, user.FindFirst(NameClaim)?.Value,
+                Enum.TryParse<Role>(user.FindFirst(RoleClaim)?.Value, out var role) ? role : null,
+                long.TryParse(user.FindFirst(ExpiryClaim)?.Value, out var ticks) ? new DateTimeOffset(ticks, TimeSpan.Zero) : null)
+            : null;
+}
