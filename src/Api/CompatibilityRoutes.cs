@@ -1,6 +1,7 @@
 using Api.BatchInference;
 using Api.Models;
 using Api.Requests;
+using Api.Security;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.HttpResults;
@@ -28,14 +29,15 @@ static class CompatibilityRoutes
     public static void MapCompatibilityRoutes(this IEndpointRouteBuilder app)
     {
         var routes = app.MapGroup("").WithTags("Compatibility");
+        var views = routes.MapGroup("").Needs(Role.Viewer);
 
         routes.MapPost("/api/v1/batch/inference", SubmitAsync).WithName("CompatibleSubmit").WithSummary("As POST /api/v1/batch-inference/jobs")
-            .Accepted<CompatibleAccepted>(400, 413, 415, 422, 503).TakesIdempotencyKey();
-        routes.MapGet("/api/v1/batch/inference/{jobId:guid}/status", StatusAsync).WithName("CompatibleStatus").WithSummary("As GET /api/v1/batch-inference/jobs/{id}, the status in upper case").Problems(404);
-        routes.MapGet("/api/v1/batch-inference/models", ModelsApi.ListAsync).WithName("CompatibleModels").WithSummary("As GET /api/v1/models");
-        routes.MapGet("/api/v1/batch-inference/models/{name}", ModelsApi.GetAsync).WithName("CompatibleModel").WithSummary("As GET /api/v1/models/{name}").Problems(404);
-        routes.MapGet("/api/v1/batch-inference/health", HealthAsync).WithName("CompatibleHealth").WithSummary("As GET /health");
-        routes.MapGet("/actuator/health", HealthAsync).WithName("ActuatorHealth").WithSummary("As GET /health");
+            .Accepted<CompatibleAccepted>(400, 413, 415, 422, 503).TakesIdempotencyKey().Needs(Role.Operator);
+        views.MapGet("/api/v1/batch/inference/{jobId:guid}/status", StatusAsync).WithName("CompatibleStatus").WithSummary("As GET /api/v1/batch-inference/jobs/{id}, the status in upper case").Problems(404);
+        views.MapGet("/api/v1/batch-inference/models", ModelsApi.ListAsync).WithName("CompatibleModels").WithSummary("As GET /api/v1/models");
+        views.MapGet("/api/v1/batch-inference/models/{name}", ModelsApi.GetAsync).WithName("CompatibleModel").WithSummary("As GET /api/v1/models/{name}").Problems(404);
+        views.MapGet("/api/v1/batch-inference/health", HealthAsync).WithName("CompatibleHealth").WithSummary("As GET /health");
+        views.MapGet("/actuator/health", HealthAsync).WithName("ActuatorHealth").WithSummary("As GET /health");
     }
 
     static Task<Answer> SubmitAsync(HttpContext context, JsonBody<CompatibleSubmission> body, BatchJobSubmission submission, CancellationToken cancellationToken)
@@ -54,9 +56,9 @@ static class CompatibilityRoutes
     static string Uri(string place) => place.StartsWith('/') ? Artifacts.FileUri.FromPath(place) : place;
 
     static async Task<Results<Ok<CompatibleStatus>, ProblemHttpResult>> StatusAsync(
-        HttpContext context, Guid jobId, PlatformDbContext db, TimeProvider clock, CancellationToken cancellationToken)
+        Guid jobId, PlatformDbContext db, TimeProvider clock, CancellationToken cancellationToken)
     {
-        if (await db.BatchJobAsync(Tenant.Of(context), jobId, cancellationToken) is not { } row)
+        if (await db.BatchJobAsync(jobId, cancellationToken) is not { } row)
             return Problem.JobNotFound(jobId);
         var job = BatchJobView.Of(row, clock.GetUtcNow());
         return TypedResults.Ok(new CompatibleStatus(jobId, Upper(job.Status), job.Progress.Percent, job.Progress.RowsTotal, job.Progress.RowsDone, job.Failure?.Message));

@@ -19,10 +19,14 @@ static class FailureStatus
         ["idempotency_key_invalid"] = 400,
         ["name_invalid"] = 400,
 
+        ["not_authenticated"] = 401,
+        ["forbidden"] = 403,
+
         ["not_found"] = 404,
         ["job_not_found"] = 404,
         ["model_not_found"] = 404,
         ["dead_letter_not_found"] = 404,
+        ["api_key_not_found"] = 404,
         ["method_not_allowed"] = 405,
 
         // Right in itself, but not now.
@@ -30,6 +34,7 @@ static class FailureStatus
         ["job_past_cancel"] = 409,
         ["job_ended"] = 409,
         ["no_results"] = 409,
+        ["api_key_ended"] = 409,
 
         ["body_too_large"] = 413,
         ["unsupported_media_type"] = 415,

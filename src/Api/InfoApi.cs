@@ -1,5 +1,6 @@
 using System.Reflection;
 using System.Runtime.InteropServices;
+using Api.Security;
 using Interop.DuckDb;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
@@ -16,7 +17,7 @@ public sealed record PlatformInfo(string Name, string Version, string Runtime, s
 static class InfoApi
 {
     public static void MapInfo(this IEndpointRouteBuilder app) =>
-        app.MapGet("/info", Info).WithName("GetInfo").WithSummary("Versions of the platform and its native parts").WithTags("Operations");
+        app.MapGet("/info", Info).WithName("GetInfo").WithSummary("Versions of the platform and its native parts").WithTags("Operations").Needs(Role.Viewer);
 
     static Ok<PlatformInfo> Info(IEnumerable<PartVersion> parts)
     {

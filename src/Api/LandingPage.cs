@@ -1,4 +1,5 @@
 using System.Net;
+using Api.Security;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.HttpResults;
@@ -18,7 +19,7 @@ static class LandingPage
         ("/info", "Versions"),
     ];
 
-    public static void MapLandingPage(this IEndpointRouteBuilder app) => app.MapGet("/", Page).ExcludeFromDescription();
+    public static void MapLandingPage(this IEndpointRouteBuilder app) => app.MapGet("/", Page).ExcludeFromDescription().Needs(Role.Viewer);
 
     static ContentHttpResult Page(HttpContext context)
     {

@@ -2,6 +2,9 @@ using Api.BatchInference;
 using Api.Models;
 using Api.Operations;
 using Api.Requests;
+using Api.Security;
+using Api.Security.ApiKeys;
+using Api.Security.Audit;
 using Artifacts;
 using MassTransit;
 using Microsoft.AspNetCore.Builder;
@@ -24,6 +27,7 @@ public static class PipelineRegistration
         services.AddOptions<ApiOptions>().BindConfiguration(ApiOptions.Section).ValidateDataAnnotations().ValidateOnStart();
         services.TryAddSingleton(TimeProvider.System);
         services.AddArtifacts();
+        builder.AddSecurity();
         services.AddProblemDetails();
         services.AddExceptionHandler<FailureHandler>();
         services.Configure<RouteHandlerOptions>(routes => routes.ThrowOnBadRequest = true);
@@ -65,14 +69,18 @@ public static class PipelineRegistration
         app.UseExceptionHandler();
         app.UseStatusCodePages(context => Problem.WriteForStatusAsync(context.HttpContext));
 
+        app.UseSecurity();
+
         var api = app.MapGroup("/api/v1");
         api.MapBatchJobs();
         api.MapModels();
         api.MapOperations();
         api.MapDeadLetters();
+        api.MapApiKeys();
+        api.MapAudit();
         app.MapCompatibilityRoutes();
         app.MapInfo();
-        app.MapOpenApi();
+        app.MapOpenApi().Needs(Role.Viewer);
         app.MapLandingPage();
         return app;
     }

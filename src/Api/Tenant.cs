@@ -1,11 +1,12 @@
+using Api.Security;
 using Microsoft.AspNetCore.Http;
 
 namespace Api;
 
-/// <summary>The one place that says whose rows a request may see. Every query filters by it.</summary>
+/// <summary>Whose a request is. Its queries need not ask: they see this tenant's rows alone.</summary>
 static class Tenant
 {
     public const string Local = "local";
 
-    public static string Of(HttpContext _) => Local;
+    public static string Of(HttpContext context) => context.Caller().Tenant;
 }

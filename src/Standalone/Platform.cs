@@ -4,8 +4,6 @@ using GpuWorker;
 using Interop.OnnxRuntime;
 using Messaging;
 using Messaging.Postgres;
-using Microsoft.EntityFrameworkCore;
-using Npgsql;
 using Sagas.Persistence;
 
 namespace Standalone;
@@ -15,7 +13,7 @@ static class Platform
 {
     public static void AddPlatform(this WebApplicationBuilder builder, string connectionString)
     {
-        builder.Services.AddPlatformDatabase(_ => NpgsqlDataSource.Create(connectionString));
+        builder.Services.AddPlatformDatabase(_ => PlatformDatabase.Open(connectionString, "Sagas.Standalone"));
         // Before the bus: what it recovers must be in the outbox when the bus starts.
         builder.Services.AddConsumers(alone: builder.IsAlone());
         builder.AddMessaging(bus =>
@@ -37,8 +35,7 @@ static class Platform
     public static async Task StartPlatformAsync(this WebApplication app)
     {
         app.MapApi();
-        await using (var scope = app.Services.CreateAsyncScope())
-            await scope.ServiceProvider.GetRequiredService<PlatformDbContext>().Database.MigrateAsync();
+        await app.Services.GetRequiredService<PlatformDatabase>().MigrateAsync();
         await app.StartAsync();
     }
 }

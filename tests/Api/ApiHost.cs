@@ -34,7 +34,7 @@ public class ApiHost : IAsyncLifetime
     const string RememberMessagesSql =
         """
         CREATE TABLE messaging.seen (id uuid);
-        CREATE FUNCTION messaging.remember() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN INSERT INTO messaging.seen VALUES (NEW.id); RETURN NULL; END';
+        CREATE FUNCTION messaging.remember() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS 'BEGIN INSERT INTO messaging.seen VALUES (NEW.id); RETURN NULL; END';
         CREATE TRIGGER remember AFTER INSERT ON messaging.outbox FOR EACH ROW EXECUTE FUNCTION messaging.remember();
         """;
 
@@ -66,9 +66,8 @@ public class ApiHost : IAsyncLifetime
         _app = Build(connection);
         await using (var scope = _app.Services.CreateAsyncScope())
         {
-            var database = scope.ServiceProvider.GetRequiredService<PlatformDbContext>().Database;
-            await database.MigrateAsync();
-            await database.ExecuteSqlRawAsync(RememberMessagesSql);
+            await _app.Services.GetRequiredService<PlatformDatabase>().MigrateAsync();
+            await scope.ServiceProvider.GetRequiredService<PlatformDbContext>().Database.ExecuteSqlRawAsync(RememberMessagesSql);
         }
 
         await AddModelAsync("risk", Version);
@@ -103,8 +102,7 @@ public class ApiHost : IAsyncLifetime
             ["Api:BatchInference:ProgressPoll"] = "00:00:00.050",
         });
         builder.Services.AddSingleton(this);
-        builder.Services.AddSingleton(_ => NpgsqlDataSource.Create(connection));
-        builder.Services.AddDbContext<PlatformDbContext>((services, options) => options.UseNpgsql(services.GetRequiredService<NpgsqlDataSource>()));
+        builder.Services.AddPlatformDatabase(_ => PlatformDatabase.Open(connection, "Api.Tests"));
         builder.AddMessaging(bus =>
         {
             bus.AddPostgresMessaging<PlatformDbContext>();
@@ -188,6 +186,7 @@ public class ApiHost : IAsyncLifetime
         var piece = new WorkUnit
         {
             JobId = job,
+            Tenant = "local",
             Unit = unit,
             State = state,
             Rows = rows,

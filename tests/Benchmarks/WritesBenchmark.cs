@@ -39,7 +39,7 @@ static class WritesBenchmark
         """
         CREATE SCHEMA benchmark;
         CREATE UNLOGGED TABLE benchmark.writes (name text NOT NULL);
-        CREATE FUNCTION benchmark.count() RETURNS trigger LANGUAGE plpgsql AS
+        CREATE FUNCTION benchmark.count() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS
             'BEGIN INSERT INTO benchmark.writes VALUES (TG_TABLE_NAME); RETURN NULL; END';
         """
         + string.Concat(Tables.Select(t =>

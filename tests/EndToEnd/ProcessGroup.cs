@@ -18,7 +18,7 @@ public sealed class ProcessGroup : IPlatform, IAsyncDisposable
     const string TracesSql =
         """
         CREATE TABLE public.transitions (nr bigint GENERATED ALWAYS AS IDENTITY, job uuid NOT NULL, state text NOT NULL, node text NOT NULL);
-        CREATE FUNCTION public.remember_transition() RETURNS trigger LANGUAGE plpgsql AS $$
+        CREATE FUNCTION public.remember_transition() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
             BEGIN INSERT INTO public.transitions (job, state, node) VALUES (NEW.correlation_id, NEW.current_state, current_setting('application_name')); RETURN NULL; END $$;
         CREATE TRIGGER remember_start AFTER INSERT ON sagas.batch_jobs FOR EACH ROW EXECUTE FUNCTION public.remember_transition();
         CREATE TRIGGER remember_change AFTER UPDATE ON sagas.batch_jobs FOR EACH ROW
@@ -27,7 +27,7 @@ public sealed class ProcessGroup : IPlatform, IAsyncDisposable
         CREATE SEQUENCE public.outbox_rows MINVALUE 0 START 0;
         CREATE SEQUENCE public.inbox_tries MINVALUE 0 START 0;
         SELECT nextval('public.outbox_rows'), nextval('public.inbox_tries');
-        CREATE FUNCTION public.count_row() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM nextval(TG_ARGV[0]::regclass); RETURN NEW; END $$;
+        CREATE FUNCTION public.count_row() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN PERFORM nextval(TG_ARGV[0]::regclass); RETURN NEW; END $$;
         CREATE TRIGGER count_row BEFORE INSERT ON messaging.outbox FOR EACH ROW EXECUTE FUNCTION public.count_row('public.outbox_rows');
         CREATE TRIGGER count_row BEFORE INSERT ON messaging.inbox FOR EACH ROW EXECUTE FUNCTION public.count_row('public.inbox_tries');
         """;

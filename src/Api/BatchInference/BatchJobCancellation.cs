@@ -1,4 +1,6 @@
 using Api.Requests;
+using Api.Security;
+using Api.Security.Audit;
 using Contracts;
 using Contracts.BatchInference;
 using Contracts.WorkLedger;
@@ -15,17 +17,13 @@ namespace Api.BatchInference;
 /// <summary>Stops a job under its ledger row's lock: from the commit on, no shard's result counts any more.</summary>
 sealed class BatchJobCancellation(PlatformDbContext db, IPublishEndpoint publish, LedgerSignal signal)
 {
-    const int LongestReason = 1000;
-
     public async Task<Results<Ok<BatchJobStopping>, Accepted<BatchJobStopping>, ProblemHttpResult>> CancelAsync(
-        string tenant, Guid id, CancelBatchJobRequest request, FieldErrors errors, CancellationToken cancellationToken)
+        Caller caller, Guid id, CancelBatchJobRequest request, FieldErrors errors, CancellationToken cancellationToken)
     {
-        var reason = string.IsNullOrWhiteSpace(request.Reason) ? "requested" : request.Reason;
-        if (reason.Length > LongestReason)
-            errors.Add("reason", "out_of_range", $"Must be at most {LongestReason} characters.");
+        var reason = Reason.Read(request.Reason, caller, errors);
         errors.ThrowIfAny();
 
-        if (!await db.BatchJobsOf(tenant).AnyAsync(r => r.Job.Id == id, cancellationToken))
+        if (!await db.BatchJobRows().AnyAsync(r => r.Job.Id == id, cancellationToken))
             return Problem.JobNotFound(id);
 
         await using var transaction = await db.Database.BeginTransactionAsync(cancellationToken);
@@ -34,21 +32,22 @@ sealed class BatchJobCancellation(PlatformDbContext db, IPublishEndpoint publish
         if (end.Found is WorkJobState.Stopped or WorkJobState.Failed or WorkJobState.Committed or WorkJobState.Completed)
         {
             await transaction.RollbackAsync(cancellationToken);
-            return await ShowAsync(tenant, id, end.Found, cancellationToken);
+            return await ShowAsync(id, end.Found, cancellationToken);
         }
 
-        await publish.Publish(new CancelBatchJob(id, tenant, reason), cancellationToken);
+        await publish.Publish(new CancelBatchJob(id, caller.Tenant, reason), cancellationToken);
         await publish.Publish(new StopJob(id, end.Epoch), cancellationToken);
         await db.SaveChangesAsync(cancellationToken);
+        await db.AuditAsync(new AuditAction(caller, "batch-job.cancel", id.ToString(), reason), cancellationToken);
         await transaction.CommitAsync(cancellationToken);
         signal.Set();
         return Stopping(id, nameof(BatchJobStateMachine.Cancelling));
     }
 
     async Task<Results<Ok<BatchJobStopping>, Accepted<BatchJobStopping>, ProblemHttpResult>> ShowAsync(
-        string tenant, Guid id, string found, CancellationToken cancellationToken)
+        Guid id, string found, CancellationToken cancellationToken)
     {
-        var status = (await db.BatchJobAsync(tenant, id, cancellationToken))!.Status;
+        var status = (await db.BatchJobAsync(id, cancellationToken))!.Status;
         return (found, status) switch
         {
             (_, nameof(BatchJobStateMachine.Cancelled)) => TypedResults.Ok(new BatchJobStopping(id, status)),

@@ -6,6 +6,7 @@ using Messaging;
 using Messaging.PlainJson;
 using Messaging.Postgres;
 using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using Sagas.Persistence;
@@ -18,7 +19,7 @@ namespace Api.BatchInference;
 /// refused, once, and never in the way of what comes behind it.
 /// </summary>
 sealed partial class BatchJobIntake(
-    PlatformDbContext db, BatchJobSpecs specs, ConsumeTransaction<PlatformDbContext> transaction, IOptions<BatchInferenceApiOptions> options,
+    PlatformDbContext db, IServiceScopeFactory scopes, ConsumeTransaction<PlatformDbContext> transaction, IOptions<BatchInferenceApiOptions> options,
     TimeProvider clock, ILogger<BatchJobIntake> logger) : IConsumer<RawMessage>
 {
     const int MostFieldsNamed = 100;
@@ -44,7 +45,7 @@ sealed partial class BatchJobIntake(
         if (!job.Errors.Any && await IsStartedAsync(id, job, context.CancellationToken))
             return;
 
-        var spec = await specs.MakeAsync(Tenant.Local, job.Request, job.Errors, context.CancellationToken);
+        var spec = await JudgeAsync(Tenant.Local, job, context.CancellationToken);
         await transaction.RunAsync(context, async (_, outbox, token) =>
         {
             // Twins wait here for each other.
@@ -53,6 +54,14 @@ sealed partial class BatchJobIntake(
                 return;
             await BatchJobSubmission.OpenAsync(db, outbox, new NewBatchJob(id, Tenant.Local, spec, job.Reference, job.Sha256), clock.GetUtcNow(), token);
         });
+    }
+
+    // By what its tenant can see.
+    async Task<BatchJobSpec> JudgeAsync(string tenant, IncomingJob job, CancellationToken cancellationToken)
+    {
+        await using var scope = scopes.CreateAsyncScope();
+        scope.ServiceProvider.GetRequiredService<DataScope>().See(tenant);
+        return await scope.ServiceProvider.GetRequiredService<BatchJobSpecs>().MakeAsync(job.Request, job.Errors, cancellationToken);
     }
 
     /// <exception cref="FailureException">The id is another request's.</exception>

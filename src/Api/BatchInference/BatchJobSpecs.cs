@@ -19,10 +19,10 @@ sealed class BatchJobSpecs(PlatformDbContext db, InputProbe probe, ArtifactStore
     const int MostColumns = 10_000;
 
     /// <exception cref="FailureException">At least one field is wrong.</exception>
-    public async Task<BatchJobSpec> MakeAsync(string tenant, SubmitBatchJobRequest request, FieldErrors errors, CancellationToken cancellationToken)
+    public async Task<BatchJobSpec> MakeAsync(SubmitBatchJobRequest request, FieldErrors errors, CancellationToken cancellationToken)
     {
         CheckRanges(request, errors);
-        var model = await FindModelAsync(tenant, request, errors, cancellationToken);
+        var model = await FindModelAsync(request, errors, cancellationToken);
         var input = FindInput(request, model, errors);
         var output = FindOutput(request, errors);
         var mapping = await MapAsync(request, model, input, errors, cancellationToken);
@@ -75,7 +75,7 @@ sealed class BatchJobSpecs(PlatformDbContext db, InputProbe probe, ArtifactStore
         }
     }
 
-    async Task<RegisteredModel?> FindModelAsync(string tenant, SubmitBatchJobRequest request, FieldErrors errors, CancellationToken cancellationToken)
+    async Task<RegisteredModel?> FindModelAsync(SubmitBatchJobRequest request, FieldErrors errors, CancellationToken cancellationToken)
     {
         var isShort = request.Model is null && request.ModelType is not null;
         var field = isShort ? "modelType" : "model";
@@ -96,10 +96,10 @@ sealed class BatchJobSpecs(PlatformDbContext db, InputProbe probe, ArtifactStore
         if (isShort && !name.EndsWith("-model", StringComparison.Ordinal))
             name += "-model";
 
-        var found = await db.FindModelAsync(tenant, name, version, cancellationToken);
+        var found = await db.FindModelAsync(name, version, cancellationToken);
         if (found is not null)
             return found;
-        if (await db.FindModelAsync(tenant, name, null, cancellationToken) is null)
+        if (await db.FindModelAsync(name, null, cancellationToken) is null)
             errors.Add(field, "model_unknown", $"There is no model {name}. See GET /api/v1/models.");
         else
             errors.Add(text.Contains('@') ? field : "modelVersion", "model_version_unknown", $"{name} has no version {version}. See GET /api/v1/models/{name}.");

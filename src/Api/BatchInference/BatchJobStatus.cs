@@ -33,9 +33,9 @@ static class BatchJobStatus
     static readonly string[] Final = [.. BatchJobStateMachine.FinalStates];
 
     // The ledger is ahead of the saga for a moment after it ended a job: what it says is already true.
-    public static IQueryable<JobRow> BatchJobsOf(this PlatformDbContext db, string tenant) =>
+    public static IQueryable<JobRow> BatchJobRows(this PlatformDbContext db) =>
         from job in db.WorkJobs.AsNoTracking()
-        where job.Tenant == tenant && job.Kind == BatchWork.Kind
+        where job.Kind == BatchWork.Kind
         join saga in db.BatchJobs.AsNoTracking() on job.Id equals saga.CorrelationId into sagas
         from saga in sagas.DefaultIfEmpty()
         select new JobRow
@@ -50,6 +50,6 @@ static class BatchJobStatus
             RowsRunning = db.WorkUnits.Where(u => u.JobId == job.Id && u.Unit >= 0 && u.State == WorkUnitState.Running).Sum(u => u.RowsDone),
         };
 
-    public static Task<JobRow?> BatchJobAsync(this PlatformDbContext db, string tenant, Guid id, CancellationToken cancellationToken) =>
-        db.BatchJobsOf(tenant).SingleOrDefaultAsync(r => r.Job.Id == id, cancellationToken);
+    public static Task<JobRow?> BatchJobAsync(this PlatformDbContext db, Guid id, CancellationToken cancellationToken) =>
+        db.BatchJobRows().SingleOrDefaultAsync(r => r.Job.Id == id, cancellationToken);
 }

@@ -1,4 +1,5 @@
 using Api.Requests;
+using Api.Security;
 using Contracts;
 using Contracts.BatchInference;
 using MassTransit;
@@ -18,26 +19,27 @@ sealed class BatchJobSubmission(PlatformDbContext db, IPublishEndpoint publish, 
         HttpContext context, string route, SubmitBatchJobRequest request, FieldErrors errors, string bodySha256, Func<Guid, T> answer,
         CancellationToken cancellationToken)
     {
-        var tenant = Tenant.Of(context);
+        var caller = context.Caller();
         var key = RequestKey.Of(context, route, bodySha256);
         if (await idempotency.FindAsync(key, cancellationToken) is { } first)
             return first;
 
-        var spec = await specs.MakeAsync(tenant, request, errors, cancellationToken);
+        var spec = await specs.MakeAsync(request, errors, cancellationToken);
         var id = NewId.NextSequentialGuid();
         var accepted = Answer.Of(StatusCodes.Status202Accepted, answer(id), JobLinks.Of(id).Self);
         return await idempotency.SaveAsync(
-            key, accepted, () => OpenAsync(db, publish, new NewBatchJob(id, tenant, spec), clock.GetUtcNow(), cancellationToken), cancellationToken);
+            key, accepted, () => OpenAsync(db, publish, new NewBatchJob(id, caller.Tenant, spec, RequestedBy: caller.Id), clock.GetUtcNow(), cancellationToken), cancellationToken);
     }
 
     /// <summary>What every door does once the request is found right. The caller saves and commits.</summary>
     /// <param name="outbox">Of the transaction in which the row is saved.</param>
     public static async Task OpenAsync(PlatformDbContext db, IPublishEndpoint outbox, NewBatchJob job, DateTimeOffset now, CancellationToken cancellationToken)
     {
-        var (id, tenant, spec, reference, requestSha256) = job;
+        var (id, tenant, spec, reference, requestSha256, requestedBy) = job;
         var row = db.WorkJobs.Open(id, tenant, BatchWork.Kind, WireJson.Write(spec), spec.Priority, spec.MaxErrorRate, spec.MaxErrors, now);
         row.Reference = reference;
         row.RequestSha256 = requestSha256;
+        row.RequestedBy = requestedBy;
         await outbox.Publish(new SubmitBatchJob(id, tenant, spec), cancellationToken);
         var started = new BatchInferenceOutput(BatchEventTypes.Started, id, reference, BatchJobStatus.Submitted, now, Links: JobLinks.Of(id));
         await outbox.AnnounceAsync(started, cancellationToken);
@@ -46,4 +48,5 @@ sealed class BatchJobSubmission(PlatformDbContext db, IPublishEndpoint publish, 
 
 /// <param name="Reference">What the sender of a message calls it.</param>
 /// <param name="RequestSha256">Of the request in a message.</param>
-sealed record NewBatchJob(Guid Id, string Tenant, BatchJobSpec Spec, string? Reference = null, string? RequestSha256 = null);
+/// <param name="RequestedBy">Id of the caller; null for a message.</param>
+sealed record NewBatchJob(Guid Id, string Tenant, BatchJobSpec Spec, string? Reference = null, string? RequestSha256 = null, string? RequestedBy = null);

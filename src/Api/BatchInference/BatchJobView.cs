@@ -14,11 +14,13 @@ public sealed record BatchJobSummary(
 public sealed record BatchJobList(IReadOnlyList<BatchJobSummary> Jobs, string? Next);
 
 /// <param name="Reference">What the sender of a message called the job.</param>
+/// <param name="RequestedBy">Id of the caller who asked for it.</param>
 /// <param name="Failure">Why it failed, or is about to.</param>
 /// <param name="RescoredRows">Rows that a lost worker had begun and another did again.</param>
 public sealed record BatchJobView(
     Guid Id,
     string? Reference,
+    string? RequestedBy,
     string Status,
     JobModel Model,
     InputSpec Input,
@@ -48,7 +50,7 @@ public sealed record BatchJobView(
         var (job, saga, spec) = (row.Job, row.Saga, WireJson.Read<BatchJobSpec>(row.Job.Spec));
         var failure = saga?.Failure ?? (job.State == WorkJobState.Failed ? job.Failure : null);
         return new BatchJobView(
-            job.Id, job.Reference, row.Status, new JobModel(spec.Model.Name, spec.Model.Sha256), spec.Input, spec.Output, spec.KeyColumns, spec.Mapping,
+            job.Id, job.Reference, job.RequestedBy, row.Status, new JobModel(spec.Model.Name, spec.Model.Sha256), spec.Input, spec.Output, spec.KeyColumns, spec.Mapping,
             spec.BatchSize, spec.MaxErrorRate, spec.MaxErrors, spec.DeadlineSeconds, spec.Priority,
             JobProgress.Of(row, now), job.CountRows(), job.Rescored,
             failure is null ? null : WireJson.Read<Failure>(failure), saga?.CancelReason, saga?.ManifestUri, saga?.ManifestSha256,

@@ -2,6 +2,7 @@ using System.Net.ServerSentEvents;
 using System.Runtime.CompilerServices;
 using System.Text.Json;
 using Api.Requests;
+using Api.Security;
 using Artifacts;
 using Contracts.BatchInference;
 using Microsoft.AspNetCore.Builder;
@@ -23,13 +24,13 @@ static class BatchJobsApi
     {
         var jobs = api.MapGroup("/batch-inference/jobs").WithTags("Batch inference");
 
-        jobs.MapPost("", SubmitAsync).WithName("SubmitBatchJob").WithSummary("Score a table with a model").Accepted<BatchJobAccepted>(400, 413, 415, 422, 503).TakesIdempotencyKey();
-        jobs.MapGet("", ListAsync).WithName("ListBatchJobs").WithSummary("Jobs, newest first").Problems(400);
-        jobs.MapGet("/{id:guid}", GetAsync).WithName("GetBatchJob").WithSummary("A job and how far it is").Problems(404);
-        jobs.MapGet("/{id:guid}/shards", ShardsAsync).WithName("ListBatchJobShards").WithSummary("The pieces of a job, in order").Problems(400, 404);
-        jobs.MapGet("/{id:guid}/results", ResultsAsync).WithName("GetBatchJobResults").WithSummary("Manifest and files of a finished job").Problems(404, 409);
-        jobs.MapGet("/{id:guid}/events", EventsAsync).WithName("WatchBatchJob").WithSummary("Live progress as server-sent events, to the end").Problems(404);
-        jobs.MapPost("/{id:guid}/cancel", CancelAsync).WithName("CancelBatchJob").WithSummary("Stop a job that is not publishing yet").Accepted<BatchJobStopping>(404, 409);
+        jobs.MapPost("", SubmitAsync).WithName("SubmitBatchJob").WithSummary("Score a table with a model").Accepted<BatchJobAccepted>(400, 413, 415, 422, 503).TakesIdempotencyKey().Needs(Role.Operator);
+        jobs.MapGet("", ListAsync).WithName("ListBatchJobs").WithSummary("Jobs, newest first").Problems(400).Needs(Role.Viewer);
+        jobs.MapGet("/{id:guid}", GetAsync).WithName("GetBatchJob").WithSummary("A job and how far it is").Problems(404).Needs(Role.Viewer);
+        jobs.MapGet("/{id:guid}/shards", ShardsAsync).WithName("ListBatchJobShards").WithSummary("The pieces of a job, in order").Problems(400, 404).Needs(Role.Viewer);
+        jobs.MapGet("/{id:guid}/results", ResultsAsync).WithName("GetBatchJobResults").WithSummary("Manifest and files of a finished job").Problems(404, 409).Needs(Role.Viewer);
+        jobs.MapGet("/{id:guid}/events", EventsAsync).WithName("WatchBatchJob").WithSummary("Live progress as server-sent events, to the end").Problems(404).Needs(Role.Viewer);
+        jobs.MapPost("/{id:guid}/cancel", CancelAsync).WithName("CancelBatchJob").WithSummary("Stop a job that is not publishing yet").Accepted<BatchJobStopping>(404, 409).Needs(Role.Operator);
         return api;
     }
 
@@ -37,7 +38,7 @@ static class BatchJobsApi
         submission.SubmitAsync(context, "batch-inference/jobs", body.Value, body.Errors, body.Sha256, BatchJobAccepted.Of, cancellationToken);
 
     static async Task<Results<Ok<BatchJobList>, ProblemHttpResult>> ListAsync(
-        HttpContext context, PlatformDbContext db, TimeProvider clock, CancellationToken cancellationToken,
+        PlatformDbContext db, TimeProvider clock, CancellationToken cancellationToken,
         string? status = null, int limit = 50, string? after = null)
     {
         if (status is not null && !BatchJobStatus.All.Contains(status))
@@ -48,7 +49,7 @@ static class BatchJobsApi
         if (after is not null && place is null)
             return Problem.From("invalid_request", "after", "invalid_text", "Must be what an earlier answer gave as next.");
 
-        var jobs = db.BatchJobsOf(Tenant.Of(context));
+        var jobs = db.BatchJobRows();
         if (status is not null)
             jobs = jobs.Where(r => r.Status == status);
         if (place is not null)
@@ -60,18 +61,18 @@ static class BatchJobsApi
     }
 
     static async Task<Results<Ok<BatchJobView>, ProblemHttpResult>> GetAsync(
-        HttpContext context, Guid id, PlatformDbContext db, TimeProvider clock, CancellationToken cancellationToken) =>
-        await db.BatchJobAsync(Tenant.Of(context), id, cancellationToken) is { } row
+        Guid id, PlatformDbContext db, TimeProvider clock, CancellationToken cancellationToken) =>
+        await db.BatchJobAsync(id, cancellationToken) is { } row
             ? TypedResults.Ok(BatchJobView.Of(row, clock.GetUtcNow()))
             : Problem.JobNotFound(id);
 
     static async Task<Results<Ok<ShardList>, ProblemHttpResult>> ShardsAsync(
-        HttpContext context, Guid id, PlatformDbContext db, CancellationToken cancellationToken,
+        Guid id, PlatformDbContext db, CancellationToken cancellationToken,
         WorkUnitState? state = null, int limit = MostListed, int? after = null)
     {
         if (limit is < 1 or > MostListed)
             return Problem.From("invalid_request", "limit", "out_of_range", $"Must be 1 to {MostListed}.");
-        if (await db.BatchJobAsync(Tenant.Of(context), id, cancellationToken) is null)
+        if (await db.BatchJobAsync(id, cancellationToken) is null)
             return Problem.JobNotFound(id);
 
         var units = await db.WorkUnits.AsNoTracking()
@@ -81,9 +82,9 @@ static class BatchJobsApi
     }
 
     static async Task<Results<Ok<BatchJobResults>, ProblemHttpResult>> ResultsAsync(
-        HttpContext context, Guid id, PlatformDbContext db, ArtifactStore store, CancellationToken cancellationToken)
+        Guid id, PlatformDbContext db, ArtifactStore store, CancellationToken cancellationToken)
     {
-        if (await db.BatchJobAsync(Tenant.Of(context), id, cancellationToken) is not { } row)
+        if (await db.BatchJobAsync(id, cancellationToken) is not { } row)
             return Problem.JobNotFound(id);
         if (!row.IsFinal)
             return Problem.From("job_not_finished", $"The job is {row.Status}. Its results appear when it is Completed or CompletedWithErrors.");
@@ -102,7 +103,7 @@ static class BatchJobsApi
     static async Task<IResult> EventsAsync(
         HttpContext context, Guid id, PlatformDbContext db, JobFeeds feeds, CancellationToken cancellationToken)
     {
-        if (await db.BatchJobAsync(Tenant.Of(context), id, cancellationToken) is not { } row)
+        if (await db.BatchJobAsync(id, cancellationToken) is not { } row)
             return Problem.JobNotFound(id);
         var seen = ProgressEventId.Read(context.Request.Headers["Last-Event-ID"]);
         // What an event source understands as: do not come back.
@@ -128,7 +129,7 @@ static class BatchJobsApi
 
     static Task<Results<Ok<BatchJobStopping>, Accepted<BatchJobStopping>, ProblemHttpResult>> CancelAsync(
         HttpContext context, Guid id, JsonBody<CancelBatchJobRequest> body, BatchJobCancellation cancellation, CancellationToken cancellationToken) =>
-        cancellation.CancelAsync(Tenant.Of(context), id, body.Value, body.Errors, cancellationToken);
+        cancellation.CancelAsync(context.Caller(), id, body.Value, body.Errors, cancellationToken);
 }
 
 /// <summary>The job is on its way. The rest is at <paramref name="Links"/>.</summary>
@@ -137,7 +138,7 @@ public sealed record BatchJobAccepted(Guid Id, string Status, JobLinks Links)
     internal static BatchJobAccepted Of(Guid id) => new(id, BatchJobStatus.Submitted, JobLinks.Of(id));
 }
 
-/// <param name="Reason">Kept with the job. Default: <c>requested</c>.</param>
+/// <param name="Reason">Kept with the job and in the audit. Without authentication the default is <c>requested</c>.</param>
 public sealed record CancelBatchJobRequest(string? Reason = null);
 
 public sealed record BatchJobStopping(Guid Id, string Status);

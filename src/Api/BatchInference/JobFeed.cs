@@ -82,8 +82,9 @@ sealed partial class JobFeed(
         try
         {
             await using var scope = scopes.CreateAsyncScope();
+            scope.ServiceProvider.GetRequiredService<DataScope>().See(tenant);
             var db = scope.ServiceProvider.GetRequiredService<PlatformDbContext>();
-            if (await db.BatchJobAsync(tenant, id, cancellationToken) is not { } row)
+            if (await db.BatchJobAsync(id, cancellationToken) is not { } row)
                 return false;
             var progress = JobProgress.Of(row, clock.GetUtcNow()).NotBehind(_last?.RowsDone ?? 0);
             Hand(row.IsFinal ? progress : progress.AtSpeed(Speed(progress.RowsDone)));

@@ -1,5 +1,7 @@
 using System.Text.RegularExpressions;
 using Api.Requests;
+using Api.Security;
+using Api.Security.Audit;
 using Contracts;
 using MassTransit;
 using Messaging;
@@ -43,17 +45,17 @@ sealed partial class ModelRegistration(
     /// <returns>201 for a new version, 200 for one that is there already.</returns>
     /// <exception cref="FailureException">It is no model that can be scored with, or no worker could tell.</exception>
     public async Task<Answer> RegisterAsync(
-        string tenant, string name, string? description, IncomingModel file, RequestKey? key, CancellationToken cancellationToken)
+        Caller caller, string name, string? description, IncomingModel file, RequestKey? key, CancellationToken cancellationToken)
     {
         if (await idempotency.FindAsync(key, cancellationToken) is { } first)
             return first;
-        if (await FindAsync(tenant, name, file.Sha256, cancellationToken) is { } known)
+        if (await FindAsync(name, file.Sha256, cancellationToken) is { } known)
             return await idempotency.SaveAsync(key, Answer.Of(StatusCodes.Status200OK, known), () => Task.CompletedTask, cancellationToken);
 
         var inspected = await InspectAsync(file, cancellationToken);
         var model = new RegisteredModel
         {
-            Tenant = tenant,
+            Tenant = caller.Tenant,
             Name = name,
             Version = file.Sha256,
             Uri = files.Keep(file),
@@ -72,13 +74,14 @@ sealed partial class ModelRegistration(
                 // First the row: whether it is new is known then.
                 await db.SaveChangesAsync(cancellationToken);
                 await AnnounceAsync(model, cancellationToken);
+                await db.AuditAsync(new AuditAction(caller, "model.register", $"{name}@{model.Version}", null), cancellationToken);
             }, cancellationToken);
         }
         catch (DbUpdateException e) when (e.InnerException is PostgresException { SqlState: PostgresErrorCodes.UniqueViolation })
         {
             // Somebody registered the same file at the same time.
             db.ChangeTracker.Clear();
-            var twin = await FindAsync(tenant, name, file.Sha256, cancellationToken) ?? throw new InvalidOperationException($"Version {file.Sha256} of {name} is both there and not.", e);
+            var twin = await FindAsync(name, file.Sha256, cancellationToken) ?? throw new InvalidOperationException($"Version {file.Sha256} of {name} is both there and not.", e);
             return await idempotency.SaveAsync(key, Answer.Of(StatusCodes.Status200OK, twin), () => Task.CompletedTask, cancellationToken);
         }
     }
@@ -90,8 +93,8 @@ sealed partial class ModelRegistration(
         return outbox.PublishJson(update, NamedGuid.Of($"{update.Type}\n{model.Tenant}\n{model.Name}\n{model.Version}"), update.Type, cancellationToken);
     }
 
-    async Task<ModelVersionView?> FindAsync(string tenant, string name, string version, CancellationToken cancellationToken) =>
-        await db.FindModelAsync(tenant, name, version, cancellationToken) is { } model ? ModelVersionView.Of(model) : null;
+    async Task<ModelVersionView?> FindAsync(string name, string version, CancellationToken cancellationToken) =>
+        await db.FindModelAsync(name, version, cancellationToken) is { } model ? ModelVersionView.Of(model) : null;
 
     // By the bus itself: the scope's own client would write the question to the outbox, where it waits for a commit that waits for the answer.
     async Task<ModelInspected> InspectAsync(IncomingModel file, CancellationToken cancellationToken)

@@ -13,9 +13,9 @@ static class ModelRows
 
     /// <param name="version">A sha256, or null or <c>latest</c> for the version registered last.</param>
     public static Task<RegisteredModel?> FindModelAsync(
-        this PlatformDbContext db, string tenant, string name, string? version, CancellationToken cancellationToken) =>
+        this PlatformDbContext db, string name, string? version, CancellationToken cancellationToken) =>
         db.Models.AsNoTracking()
-            .Where(m => m.Tenant == tenant && m.Name == name && (version == null || version == Latest || m.Version == version))
+            .Where(m => m.Name == name && (version == null || version == Latest || m.Version == version))
             .OrderByDescending(m => m.RegisteredAt).ThenBy(m => m.Version)
             .FirstOrDefaultAsync(cancellationToken);
 }

@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using System.Text;
 using Api.Requests;
+using Api.Security;
 using Artifacts;
 using Contracts;
 using Microsoft.AspNetCore.Builder;
@@ -23,10 +24,10 @@ static class ModelsApi
         models.MapPost("", RegisterAsync).WithName("RegisterModel").WithSummary("Register an ONNX file, by URI or upload")
             .Accepts<RegisterModelRequest>("application/json", "multipart/form-data", "application/octet-stream")
             .WithMetadata(new DisableRequestSizeLimitAttribute())
-            .Produces<ModelVersionView>(201).Produces<ModelVersionView>(200).Problems(400, 413, 415, 422, 503).TakesIdempotencyKey();
-        models.MapGet("", ListAsync).WithName("ListModels").WithSummary("All models, by name");
-        models.MapGet("/{name}", GetAsync).WithName("GetModel").WithSummary("A model's latest version, and which others there are").Problems(404);
-        models.MapGet("/{name}/versions/{version}", GetVersionAsync).WithName("GetModelVersion").WithSummary("One version: inputs, outputs, speed").Problems(404);
+            .Produces<ModelVersionView>(201).Produces<ModelVersionView>(200).Problems(400, 413, 415, 422, 503).TakesIdempotencyKey().Needs(Role.Operator);
+        models.MapGet("", ListAsync).WithName("ListModels").WithSummary("All models, by name").Needs(Role.Viewer);
+        models.MapGet("/{name}", GetAsync).WithName("GetModel").WithSummary("A model's latest version, and which others there are").Problems(404).Needs(Role.Viewer);
+        models.MapGet("/{name}/versions/{version}", GetVersionAsync).WithName("GetModelVersion").WithSummary("One version: inputs, outputs, speed").Problems(404).Needs(Role.Viewer);
         return api;
     }
 
@@ -36,21 +37,19 @@ static class ModelsApi
         using var upload = await ModelUpload.ReadAsync(context, files, store, cancellationToken);
         var asked = SHA256.HashData(Encoding.UTF8.GetBytes($"{upload.Name}\n{upload.File!.Sha256}\n{upload.Description}"));
         var key = RequestKey.Of(context, "models", Convert.ToHexStringLower(asked));
-        return await registration.RegisterAsync(Tenant.Of(context), upload.Name!, upload.Description, upload.File, key, cancellationToken);
+        return await registration.RegisterAsync(context.Caller(), upload.Name!, upload.Description, upload.File, key, cancellationToken);
     }
 
-    internal static async Task<Ok<ModelList>> ListAsync(HttpContext context, PlatformDbContext db, CancellationToken cancellationToken)
+    internal static async Task<Ok<ModelList>> ListAsync(PlatformDbContext db, CancellationToken cancellationToken)
     {
-        var tenant = Tenant.Of(context);
-        var versions = await db.Models.AsNoTracking().Where(m => m.Tenant == tenant).ToListAsync(cancellationToken);
+        var versions = await db.Models.AsNoTracking().ToListAsync(cancellationToken);
         return TypedResults.Ok(new ModelList([.. versions.GroupBy(m => m.Name).OrderBy(g => g.Key, StringComparer.Ordinal).Select(ModelSummary.Of)]));
     }
 
     internal static async Task<Results<Ok<ModelView>, ProblemHttpResult>> GetAsync(
-        HttpContext context, string name, PlatformDbContext db, CancellationToken cancellationToken)
+        string name, PlatformDbContext db, CancellationToken cancellationToken)
     {
-        var tenant = Tenant.Of(context);
-        var versions = await db.Models.AsNoTracking().Where(m => m.Tenant == tenant && m.Name == name)
+        var versions = await db.Models.AsNoTracking().Where(m => m.Name == name)
             .OrderByDescending(m => m.RegisteredAt).ThenBy(m => m.Version).ToListAsync(cancellationToken);
         return versions is [var latest, ..]
             ? TypedResults.Ok(new ModelView(name, ModelVersionView.Of(latest), [.. versions.Select(v => v.Version)]))
@@ -58,8 +57,8 @@ static class ModelsApi
     }
 
     static async Task<Results<Ok<ModelVersionView>, ProblemHttpResult>> GetVersionAsync(
-        HttpContext context, string name, string version, PlatformDbContext db, CancellationToken cancellationToken) =>
-        await db.FindModelAsync(Tenant.Of(context), name, version, cancellationToken) is { } model
+        string name, string version, PlatformDbContext db, CancellationToken cancellationToken) =>
+        await db.FindModelAsync(name, version, cancellationToken) is { } model
             ? TypedResults.Ok(ModelVersionView.Of(model))
             : Problem.From("model_not_found", $"There is no version {version} of a model {name}. See GET /api/v1/models.");
 }

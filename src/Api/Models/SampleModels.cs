@@ -1,14 +1,18 @@
+using Api.Security;
 using Contracts;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
+using Sagas.Persistence;
 
 namespace Api.Models;
 
 /// <summary>Registers the models of a folder when the host starts. Those that are there already stay as they are.</summary>
 sealed partial class SampleModels(IServiceScopeFactory scopes, IOptions<ApiOptions> options, TimeProvider clock, ILogger<SampleModels> logger) : BackgroundService
 {
+    static readonly Caller Platform = Caller.Platform(Tenant.Local);
+
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         if (options.Value.SampleModels is not { Length: > 0 } folder)
@@ -28,9 +32,10 @@ sealed partial class SampleModels(IServiceScopeFactory scopes, IOptions<ApiOptio
         try
         {
             await using var scope = scopes.CreateAsyncScope();
+            scope.ServiceProvider.GetRequiredService<DataScope>().See(Tenant.Local);
             await using var content = File.OpenRead(path);
             using var file = await scope.ServiceProvider.GetRequiredService<ModelFiles>().TakeAsync(content, name, cancellationToken);
-            await scope.ServiceProvider.GetRequiredService<ModelRegistration>().RegisterAsync(Tenant.Local, name, null, file, null, cancellationToken);
+            await scope.ServiceProvider.GetRequiredService<ModelRegistration>().RegisterAsync(Platform, name, null, file, null, cancellationToken);
             return true;
         }
         catch (FailureException e) when (!e.IsTransient)

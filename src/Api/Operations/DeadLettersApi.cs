@@ -1,9 +1,12 @@
 using Api.Requests;
+using Api.Security;
+using Api.Security.Audit;
 using Messaging.Postgres.DeadLetters;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.AspNetCore.Routing;
+using Sagas.Persistence;
 
 namespace Api.Operations;
 
@@ -15,11 +18,11 @@ static class DeadLettersApi
 
     public static RouteGroupBuilder MapDeadLetters(this RouteGroupBuilder api)
     {
-        var letters = api.MapGroup("/operations/dead-letters").WithTags("Operations");
+        var letters = api.MapGroup("/operations/dead-letters").WithTags("Operations").OfHomeOnly().Needs(Role.Operator);
 
         letters.MapGet("", ListAsync).WithName("ListDeadLetters").WithSummary("Messages that were given up, newest first").Problems(400);
         letters.MapGet("/{id:guid}", GetAsync).WithName("GetDeadLetter").WithSummary("One of them, with more of its body").Problems(404);
-        letters.MapPost("/{id:guid}/requeue", RequeueAsync).WithName("RequeueDeadLetter").WithSummary("Send it again to where it was on its way").Accepted<RequeuedLetter>(404);
+        letters.MapPost("/{id:guid}/requeue", RequeueAsync).WithName("RequeueDeadLetter").WithSummary("Send it again to where it was on its way").Accepted<RequeuedLetter>(400, 404);
         return api;
     }
 
@@ -45,8 +48,23 @@ static class DeadLettersApi
         await box.FindAsync(id, WholeBody, cancellationToken) is { } letter ? TypedResults.Ok(DeadLetterView.Of(letter)) : NotFound(id);
 
     // A second time finds nothing to send, so it needs no key to be harmless.
-    static async Task<Results<Accepted<RequeuedLetter>, ProblemHttpResult>> RequeueAsync(Guid id, DeadLetterBox box, CancellationToken cancellationToken) =>
-        await box.RequeueAsync(id, cancellationToken) is { } requeued ? TypedResults.Accepted((string?)null, requeued) : NotFound(id);
+    static async Task<Results<Accepted<RequeuedLetter>, ProblemHttpResult>> RequeueAsync(
+        HttpContext context, Guid id, JsonBody<ReasonRequest> body, DeadLetterBox box, PlatformDbContext db, CancellationToken cancellationToken)
+    {
+        var caller = context.Caller();
+        var reason = Reason.Read(body.Value.Reason, caller, body.Errors);
+        body.Errors.ThrowIfAny();
+        if (await box.FindAsync(id, 0, cancellationToken) is null)
+            return NotFound(id);
+        // First the audit: it may say more than was done, never less.
+        await using (var transaction = await db.Database.BeginTransactionAsync(cancellationToken))
+        {
+            await db.AuditAsync(new AuditAction(caller, "dead-letter.requeue", id.ToString(), reason), cancellationToken);
+            await transaction.CommitAsync(cancellationToken);
+        }
+
+        return await box.RequeueAsync(id, cancellationToken) is { } requeued ? TypedResults.Accepted((string?)null, requeued) : NotFound(id);
+    }
 
     static ProblemHttpResult NotFound(Guid id) => Problem.From("dead_letter_not_found", $"There is no dead letter {id}; it may have been requeued.");
 }

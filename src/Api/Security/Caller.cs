@@ -28,6 +28,9 @@ public sealed record Caller(string Tenant, string Id, string? Name, Role? Role, 
 {
     const string TenantClaim = "sagas:tenant", IdClaim = "sagas:caller", NameClaim = "sagas:name", RoleClaim = "sagas:role", ExpiryClaim = "sagas:expires";
 
+    /// <summary>The platform itself, for what nobody asked for.</summary>
+    internal static Caller Platform(string tenant) => new(tenant, "platform", null, null, null);
+
     public ClaimsPrincipal ToPrincipal(string scheme)
     {
         var identity = new ClaimsIdentity(scheme, NameClaim, RoleClaim);

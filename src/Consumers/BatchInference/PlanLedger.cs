@@ -95,8 +95,8 @@ public sealed class PlanLedger(PlatformDbContext db)
         long[] rows = [.. units.Select(u => u.Rows)];
         return db.Database.ExecuteSqlAsync(
             $"""
-            INSERT INTO sagas.work_units (job_id, unit, state, attempt, failures, crashes, rows, rows_done, spec, scored, quarantined, elapsed_ms)
-            SELECT {jobId}, {first} + nr - 1, 0, 0, 0, 0, u.rows, 0, u.spec::jsonb, 0, 0, 0
+            INSERT INTO sagas.work_units (job_id, tenant, unit, state, attempt, failures, crashes, rows, rows_done, spec, scored, quarantined, elapsed_ms)
+            SELECT {jobId}, (SELECT tenant FROM sagas.work_jobs WHERE id = {jobId}), {first} + nr - 1, 0, 0, 0, 0, u.rows, 0, u.spec::jsonb, 0, 0, 0
             FROM unnest({specs}, {rows}) WITH ORDINALITY AS u (spec, rows, nr)
             """, cancellationToken);
     }

@@ -51,9 +51,10 @@ static class PublishedJobs
     public static async Task CompleteAsync(
         this PlatformDbContext db, WorkJob job, BatchJobSpec spec, IReadOnlyList<WorkUnit> units, CancellationToken cancellationToken)
     {
+        var bytes = units.Select(u => WireJson.Read<ShardResult>(u.Result!)).Sum(r => (r.Part?.Bytes ?? 0) + (r.Quarantine?.Bytes ?? 0));
         var completed = await db.Database.ExecuteSqlAsync(
             $"""
-            UPDATE sagas.work_jobs SET state = {WorkJobState.Completed}, ended_at = clock_timestamp()
+            UPDATE sagas.work_jobs SET state = {WorkJobState.Completed}, result_bytes = {bytes}, ended_at = clock_timestamp()
             WHERE id = {job.Id} AND state = {WorkJobState.Committed}
             """, cancellationToken);
         var seconds = units.Sum(u => u.ElapsedMs) / 1000.0;

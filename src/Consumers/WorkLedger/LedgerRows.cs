@@ -80,8 +80,8 @@ static class LedgerRows
                 UPDATE sagas.work_units SET state = {(short)WorkUnitState.Split}, rows = 0, rows_done = 0, lease_until = NULL, last_failure = {unit.LastFailure}::jsonb
                 WHERE job_id = {unit.JobId} AND unit = {unit.Unit}),
             pieces AS (
-                INSERT INTO sagas.work_units (job_id, unit, state, attempt, failures, crashes, rows, rows_done, spec, scored, quarantined, elapsed_ms)
-                SELECT {unit.JobId}, (SELECT max(unit) FROM sagas.work_units WHERE job_id = {unit.JobId}) + p.nr, 0, 0, p.failures, p.crashes, p.rows, 0, p.spec::jsonb, 0, 0, 0
+                INSERT INTO sagas.work_units (job_id, tenant, unit, state, attempt, failures, crashes, rows, rows_done, spec, scored, quarantined, elapsed_ms)
+                SELECT {unit.JobId}, {unit.Tenant}, (SELECT max(unit) FROM sagas.work_units WHERE job_id = {unit.JobId}) + p.nr, 0, 0, p.failures, p.crashes, p.rows, 0, p.spec::jsonb, 0, 0, 0
                 FROM unnest({specs}, {rows}, {failures}, {crashes}) WITH ORDINALITY AS p (spec, rows, failures, crashes, nr))
             UPDATE sagas.work_jobs SET total_units = total_units + {specs.Length - 1} WHERE id = {unit.JobId}
             """, cancellationToken);

@@ -27,6 +27,7 @@ public sealed class BatchJobState : SagaStateMachineInstance
     public long Quarantined { get; set; }
     public string? ManifestUri { get; set; }
     public string? ManifestSha256 { get; set; }
+
     public DateTime? EndedAt { get; set; }
 
     public Guid? StepTimeoutToken { get; set; }

@@ -1,6 +1,4 @@
 using MassTransit;
-using Microsoft.EntityFrameworkCore;
-using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
@@ -13,7 +11,7 @@ namespace Sagas.Persistence;
 /// a message that came before the tables would look as if it could not be handled.
 /// </summary>
 public sealed partial class DatabaseMigration(
-    IServiceScopeFactory scopes, NpgsqlDataSource database, IHostApplicationLifetime lifetime, TimeProvider clock, ILogger<DatabaseMigration> logger)
+    PlatformDatabase database, IHostApplicationLifetime lifetime, TimeProvider clock, ILogger<DatabaseMigration> logger)
     : BackgroundService, IBusObserver, IHealthCheck
 {
     const long Lock = 0x5A6A_0003;
@@ -48,13 +46,12 @@ public sealed partial class DatabaseMigration(
 
     async Task MigrateAsync(CancellationToken cancellationToken)
     {
-        await using var connection = await database.OpenConnectionAsync(cancellationToken);
+        await using var connection = await database.OpenOwnerAsync(cancellationToken);
         // EF Core's own lock is on a table that has to be made first. The session's end gives ours back.
         await ExecuteAsync(connection, "pg_advisory_lock", cancellationToken);
         try
         {
-            await using var scope = scopes.CreateAsyncScope();
-            await scope.ServiceProvider.GetRequiredService<PlatformDbContext>().Database.MigrateAsync(cancellationToken);
+            await database.MigrateAsync(cancellationToken);
         }
         finally
         {

@@ -8,6 +8,7 @@ namespace Sagas.Persistence;
 public sealed class DatabaseOptions
 {
     const string ConnectionKey = "ConnectionStrings:Sagas";
+    const string RequestsKey = "ConnectionStrings:SagasRequests";
     const string PasswordFileKey = "Postgres:PasswordFile";
 
     /// <summary>
@@ -23,23 +24,19 @@ public sealed class DatabaseOptions
     /// <summary><c>Postgres:PasswordFile</c>: a file whose first line is the password, read at each new connection. Default: empty, none.</summary>
     public string PasswordFile { get; set; } = "";
 
+    /// <summary><c>ConnectionStrings:SagasRequests</c>: another login for what callers ask for, a member of the role <c>{database}_tenant</c>
+    /// alone, so that not even a flaw in the code could leave it. Default: empty, the login above, in that role.</summary>
+    public string RequestsConnectionString { get; set; } = "";
+
     internal static void Bind(DatabaseOptions options, IConfiguration configuration)
     {
         options.ConnectionString = configuration[ConnectionKey] ?? "";
+        options.RequestsConnectionString = configuration[RequestsKey] ?? "";
         options.PasswordFile = configuration[PasswordFileKey] ?? "";
     }
 
-    internal NpgsqlDataSource CreateDataSource(string application)
-    {
-        var builder = new NpgsqlDataSourceBuilder(Defaults + ConnectionString);
-        var settings = builder.ConnectionStringBuilder;
-        settings.ApplicationName ??= application;
-        // No transaction may stay open across anything but PostgreSQL itself.
-        settings.Options = $"{settings.Options} -c idle_in_transaction_session_timeout=15s".TrimStart();
-        if (PasswordFile.Length > 0)
-            builder.UsePasswordProvider(_ => ReadPassword(), (_, _) => new(ReadPassword()));
-        return builder.Build();
-    }
+    internal PlatformDatabase Open(string application) => PlatformDatabase.Open(
+        ConnectionString, application, RequestsConnectionString.Length > 0 ? RequestsConnectionString : null, PasswordFile.Length > 0 ? ReadPassword : null);
 
     string ReadPassword() => File.ReadLines(PasswordFile).FirstOrDefault() ?? "";
 
@@ -51,27 +48,29 @@ public sealed class DatabaseOptions
             List<string> wrong = [];
             if (string.IsNullOrWhiteSpace(options.ConnectionString))
                 wrong.Add($"{ConnectionKey} is missing: Host=…;Database=…;Username=…");
-            else if (Read(options.ConnectionString, wrong) is { Password.Length: > 0 } && options.PasswordFile.Length > 0)
+            else if (Read(ConnectionKey, options.ConnectionString, wrong) is { Password.Length: > 0 } && options.PasswordFile.Length > 0)
                 wrong.Add($"{ConnectionKey} has a password and {PasswordFileKey} is set: choose one");
+            if (options.RequestsConnectionString.Length > 0)
+                Read(RequestsKey, options.RequestsConnectionString, wrong);
             if (options.PasswordFile.Length > 0 && !File.Exists(options.PasswordFile))
                 wrong.Add($"{PasswordFileKey} names {options.PasswordFile}, which is not there");
             return wrong.Count == 0 ? ValidateOptionsResult.Success : ValidateOptionsResult.Fail($"PostgreSQL cannot be used: {string.Join("; ", wrong)}.");
         }
 
-        static NpgsqlConnectionStringBuilder? Read(string connectionString, List<string> wrong)
+        static NpgsqlConnectionStringBuilder? Read(string key, string connectionString, List<string> wrong)
         {
             try
             {
                 var settings = new NpgsqlConnectionStringBuilder(connectionString);
                 string?[] missing = [Missing("Host", settings.Host), Missing("Database", settings.Database), Missing("Username", settings.Username)];
                 if (missing.Any(m => m is not null))
-                    wrong.Add($"{ConnectionKey} lacks {string.Join(", ", missing.OfType<string>())}");
+                    wrong.Add($"{key} lacks {string.Join(", ", missing.OfType<string>())}");
                 return settings;
             }
             catch (ArgumentException)
             {
                 // The message of it may hold a part of the password.
-                wrong.Add($"{ConnectionKey} cannot be read: it must be Host=…;Database=…;Username=…, separated by semicolons");
+                wrong.Add($"{key} cannot be read: it must be Host=…;Database=…;Username=…, separated by semicolons");
                 return null;
             }
         }

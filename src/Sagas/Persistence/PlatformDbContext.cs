@@ -2,19 +2,33 @@ using Messaging.Postgres;
 using Microsoft.EntityFrameworkCore;
 using Sagas.BatchInference;
 using Sagas.Models;
+using Sagas.Security;
 using Sagas.WorkLedger;
 
 namespace Sagas.Persistence;
 
 /// <summary>Every row of the platform, in schema <c>sagas</c>. Messages in transit are in schema <c>messaging</c>.</summary>
-public sealed class PlatformDbContext(DbContextOptions<PlatformDbContext> options) : DbContext(options)
+public class PlatformDbContext : DbContext
 {
+    public PlatformDbContext(DbContextOptions<PlatformDbContext> options)
+        : base(options)
+    {
+    }
+
+    protected PlatformDbContext(DbContextOptions options)
+        : base(options)
+    {
+    }
+
     public DbSet<WorkJob> WorkJobs => Set<WorkJob>();
     public DbSet<WorkUnit> WorkUnits => Set<WorkUnit>();
     public DbSet<WorkWorker> WorkWorkers => Set<WorkWorker>();
     public DbSet<BatchJobState> BatchJobs => Set<BatchJobState>();
     public DbSet<RegisteredModel> Models => Set<RegisteredModel>();
     public DbSet<IdempotentRequest> IdempotentRequests => Set<IdempotentRequest>();
+    public DbSet<ApiKey> ApiKeys => Set<ApiKey>();
+    public DbSet<AuditEntry> AuditEntries => Set<AuditEntry>();
+    public DbSet<AuditHead> AuditHeads => Set<AuditHead>();
 
     protected override void OnModelCreating(ModelBuilder modelBuilder)
     {
@@ -51,6 +65,9 @@ public sealed class PlatformDbContext(DbContextOptions<PlatformDbContext> option
             request.ToTable("idempotent_requests").HasKey(r => new { r.Tenant, r.Route, r.Key });
             request.Property(r => r.Response).HasColumnType("jsonb");
         });
+        modelBuilder.Entity<ApiKey>().ToTable("api_keys").HasKey(k => k.Id);
+        modelBuilder.Entity<AuditEntry>().ToTable("audit_entries").HasKey(e => new { e.Tenant, e.Seq });
+        modelBuilder.Entity<AuditHead>().ToTable("audit_heads").HasKey(h => h.Tenant);
 
         foreach (var entity in modelBuilder.Model.GetEntityTypes().Where(e => e.ClrType.Assembly == typeof(PlatformDbContext).Assembly))
             foreach (var property in entity.GetProperties())

@@ -42,6 +42,9 @@ public sealed class WorkJob
     /// <summary>Results that came after another had won, or of an older epoch.</summary>
     public int StaleResults { get; set; }
 
+    /// <summary>Of all published files; 0 until there are some.</summary>
+    public long ResultBytes { get; set; }
+
     public double MaxErrorRate { get; set; }
     public long? MaxErrors { get; set; }
 
@@ -50,6 +53,9 @@ public sealed class WorkJob
 
     /// <summary>What the sender of a message calls the job; null when it gave no name, and for requests over HTTP.</summary>
     public string? Reference { get; set; }
+
+    /// <summary>Id of the caller who asked for it; null when a message did.</summary>
+    public string? RequestedBy { get; set; }
 
     /// <summary>Of the request in a message: tells whether the same name came with the same request.</summary>
     public string? RequestSha256 { get; set; }
@@ -95,6 +101,9 @@ public static class WorkJobState
 public sealed class WorkUnit
 {
     public Guid JobId { get; set; }
+
+    /// <summary>Its job's.</summary>
+    public required string Tenant { get; set; }
 
     /// <summary>0-based. Units that prepare the input are below 0.</summary>
     public int Unit { get; set; }

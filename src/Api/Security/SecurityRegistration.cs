@@ -1,0 +1,53 @@
+using Api.Security.ApiKeys;
+using Microsoft.AspNetCore.Authentication;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Sagas.Persistence;
+
+namespace Api.Security;
+
+/// <summary>Who may come in, how they show it, and whose rows they then see.</summary>
+public static class SecurityRegistration
+{
+    const string Chooser = "Chooser";
+
+    /// <returns>Whether anybody has to show who they are. When not, the host must be reachable from this machine alone.</returns>
+    public static bool AddSecurity(this IHostApplicationBuilder builder)
+    {
+        var services = builder.Services;
+        services.AddOptions<TenancyOptions>().BindConfiguration(TenancyOptions.Section).ValidateDataAnnotations().ValidateOnStart();
+        services.AddOptions<ApiKeyOptions>().BindConfiguration(ApiKeyOptions.Section).ValidateDataAnnotations().ValidateOnStart();
+        services.AddRoles();
+
+        var hasKeys = builder.Configuration.GetValue($"{ApiKeyOptions.Section}:{nameof(ApiKeyOptions.Enabled)}", false);
+        var authentication = services.AddAuthentication(Chooser);
+        authentication.AddPolicyScheme(Chooser, null, options => options.ForwardDefaultSelector = context =>
+            !hasKeys ? LocalHandler.SchemeName : ApiKeyHandler.SchemeName);
+        authentication.AddScheme<AuthenticationSchemeOptions, LocalHandler>(LocalHandler.SchemeName, null);
+        authentication.AddScheme<AuthenticationSchemeOptions, ApiKeyHandler>(ApiKeyHandler.SchemeName, null);
+        services.AddSingleton<ApiKeyDirectory>();
+        services.AddHostedService<FirstAdministrator>();
+        services.AddHostedService<ApiKeyUse>();
+        return hasKeys;
+    }
+
+    public static void UseSecurity(this WebApplication app)
+    {
+        // Before it is known who asks, a request sees nothing.
+        app.Use((context, next) =>
+        {
+            context.RequestServices.GetRequiredService<DataScope>().SeeNothing();
+            return next(context);
+        });
+        app.UseAuthentication();
+        app.Use((context, next) =>
+        {
+            if (Caller.Of(context.User) is { } caller)
+                context.RequestServices.GetRequiredService<DataScope>().See(caller.Tenant);
+            return next(context);
+        });
+        app.UseAuthorization();
+    }
+}
