@@ -43,6 +43,10 @@ public class ApiHost : IAsyncLifetime
     WebApplication _app = null!;
 
     public HttpClient Client { get; private set; } = null!;
+
+    /// <summary>As superuser.</summary>
+    public string ConnectionString { get; private set; } = "";
+
     public IServiceProvider Services => _app.Services;
     public ConcurrentDictionary<Guid, int> Submitted { get; } = [];
     public ConcurrentDictionary<Guid, string> Cancelled { get; } = [];
@@ -57,13 +61,13 @@ public class ApiHost : IAsyncLifetime
 
     public static string Uri(params string[] path) => "file://" + Path.Combine(path);
 
-    public async Task InitializeAsync()
+    public virtual async Task InitializeAsync()
     {
         await _postgres.InitializeAsync();
         foreach (var folder in new[] { Inputs, Outputs, Models, Outside })
             Directory.CreateDirectory(folder);
-        var connection = await _postgres.CreateDatabaseAsync();
-        _app = Build(connection);
+        ConnectionString = await _postgres.CreateDatabaseAsync();
+        _app = Build(ConnectionString);
         await using (var scope = _app.Services.CreateAsyncScope())
         {
             await _app.Services.GetRequiredService<PlatformDatabase>().MigrateAsync();
@@ -76,7 +80,7 @@ public class ApiHost : IAsyncLifetime
         WriteParquet("rows.parquet", "SELECT i AS id, i * 0.5 AS age, i * 2.0 AS income FROM range(1000) t(i)");
     }
 
-    public async Task DisposeAsync()
+    public virtual async Task DisposeAsync()
     {
         Client.Dispose();
         await _app.StopAsync();
@@ -101,6 +105,7 @@ public class ApiHost : IAsyncLifetime
             ["Api:BatchInference:SampleInputs:risk-model"] = Uri(Inputs, "rows.parquet"),
             ["Api:BatchInference:ProgressPoll"] = "00:00:00.050",
         });
+        builder.Configuration.AddInMemoryCollection(Settings);
         builder.Services.AddSingleton(this);
         builder.Services.AddPlatformDatabase(_ => PlatformDatabase.Open(connection, "Api.Tests"));
         builder.AddMessaging(bus =>
@@ -113,9 +118,17 @@ public class ApiHost : IAsyncLifetime
             bus.AddApi();
         });
         builder.AddApi();
+        Change(builder.Services);
         var app = builder.Build();
         app.MapApi();
         return app;
+    }
+
+    /// <summary>Of a host that differs.</summary>
+    private protected virtual IReadOnlyDictionary<string, string?> Settings { get; } = new Dictionary<string, string?>();
+
+    private protected virtual void Change(IServiceCollection services)
+    {
     }
 
     private protected virtual void AddWorker(WebApplicationBuilder builder, IBusRegistrationConfigurator bus) => bus.AddConsumer<Inspector>();

@@ -101,7 +101,7 @@ static class BatchJobsApi
         manifest.GetProperty(list).EnumerateArray().Select(file => file.GetProperty("file").GetString()!);
 
     static async Task<IResult> EventsAsync(
-        HttpContext context, Guid id, PlatformDbContext db, JobFeeds feeds, CancellationToken cancellationToken)
+        HttpContext context, Guid id, PlatformDbContext db, JobFeeds feeds, CallerLease lease, CancellationToken cancellationToken)
     {
         if (await db.BatchJobAsync(id, cancellationToken) is not { } row)
             return Problem.JobNotFound(id);
@@ -110,14 +110,16 @@ static class BatchJobsApi
         if (seen is { IsEnd: true } && row.IsFinal)
             return TypedResults.NoContent();
         context.Response.Headers["X-Accel-Buffering"] = "no";
-        return TypedResults.ServerSentEvents(ReadAsync(Tenant.Of(context), id, seen?.Rows ?? 0, feeds, cancellationToken));
+        return TypedResults.ServerSentEvents(ReadAsync(context.Caller(), id, seen?.Rows ?? 0, feeds, lease, cancellationToken));
     }
 
     static async IAsyncEnumerable<SseItem<JobProgress>> ReadAsync(
-        string tenant, Guid id, long rowsSeen, JobFeeds feeds, [EnumeratorCancellation] CancellationToken cancellationToken)
+        Caller caller, Guid id, long rowsSeen, JobFeeds feeds, CallerLease lease, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        await foreach (var progress in feeds.FollowAsync(tenant, id, cancellationToken))
+        await foreach (var progress in feeds.FollowAsync(caller.Tenant, id, cancellationToken))
         {
+            if (!await lease.IsGoodAsync(caller, cancellationToken))
+                yield break;
             var shown = progress.NotBehind(rowsSeen);
             yield return new SseItem<JobProgress>(shown)
             {

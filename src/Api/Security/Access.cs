@@ -10,6 +10,9 @@ namespace Api.Security;
 /// <summary>Says which role a route needs. Kept with the route, so that it can be asked of every route there is.</summary>
 public sealed record NeededRole(Role Role);
 
+/// <summary>The route is there for the platform's owner alone.</summary>
+public sealed record OfHome;
+
 /// <summary>What a route demands of its caller. A route that demands nothing answers nobody.</summary>
 static class Access
 {
@@ -18,7 +21,7 @@ static class Access
 
     /// <summary>The platform as a whole is its owner's business: for every other tenant there is nothing here.</summary>
     public static TBuilder OfHomeOnly<TBuilder>(this TBuilder route) where TBuilder : IEndpointConventionBuilder =>
-        route.AddEndpointFilter(async (context, next) =>
+        route.WithMetadata(new OfHome()).AddEndpointFilter(async (context, next) =>
         {
             var http = context.HttpContext;
             var home = http.RequestServices.GetRequiredService<IOptions<TenancyOptions>>().Value.Home;

@@ -28,6 +28,7 @@ public static class SecurityRegistration
         authentication.AddScheme<AuthenticationSchemeOptions, LocalHandler>(LocalHandler.SchemeName, null);
         authentication.AddScheme<AuthenticationSchemeOptions, ApiKeyHandler>(ApiKeyHandler.SchemeName, null);
         services.AddSingleton<ApiKeyDirectory>();
+        services.AddSingleton<CallerLease>();
         services.AddHostedService<FirstAdministrator>();
         services.AddHostedService<ApiKeyUse>();
         return hasKeys;
