@@ -124,9 +124,8 @@ public sealed class Tenants : Migration
                 IF EXISTS (SELECT FROM pg_roles WHERE rolname = role AND (rolsuper OR rolbypassrls)) THEN
                     RAISE EXCEPTION 'The role % could bypass row-level security: ALTER ROLE % NOSUPERUSER NOBYPASSRLS', role, quote_ident(role);
                 END IF;
-                IF NOT EXISTS (
-                    SELECT FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.roleid JOIN pg_roles u ON u.oid = m.member
-                    WHERE r.rolname = role AND u.rolname = current_user) THEN
+                -- Who makes a role is its administrator from PostgreSQL 16 on, and yet may not act as it.
+                IF NOT pg_has_role(current_user, role, 'USAGE') THEN
                     EXECUTE format('GRANT %I TO CURRENT_USER', role);
                 END IF;
             END LOOP;
