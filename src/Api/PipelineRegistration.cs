@@ -13,6 +13,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Hosting;
 using Sagas.WorkLedger;
+using ServiceDefaults;
 
 namespace Api;
 
@@ -79,6 +80,7 @@ public static class PipelineRegistration
         api.MapApiKeys();
         api.MapAudit();
         app.MapCompatibilityRoutes();
+        app.MapHealth().Needs(Role.Viewer);
         app.MapInfo();
         app.MapOpenApi().Needs(Role.Viewer);
         app.MapLandingPage();

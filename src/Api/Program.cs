@@ -24,7 +24,6 @@ try
     builder.Services.AddHealthChecks().AddDatabase().AddCheck<DatabaseMigration>("tables", tags: [Health.Needed]);
 
     await using var app = builder.Build();
-    app.MapHealth();
     app.MapApi();
     var broker = app.Services.GetRequiredService<BrokerAccess>();
     await app.RunToEndAsync();

@@ -47,7 +47,7 @@ sealed partial class OutboxGauges : BackgroundService
             {
                 // No figure is better than an old one.
                 _figures = null;
-                LogUnread(exception);
+                LogUnread(exception.Message);
             }
             catch (OperationCanceledException)
             {
@@ -91,6 +91,6 @@ sealed partial class OutboxGauges : BackgroundService
 
     sealed record Figures(long Depth, long Due, double OldestDueAge, long Dead);
 
-    [LoggerMessage(LogLevel.Warning, "The outbox's figures could not be read")]
-    partial void LogUnread(Exception exception);
+    [LoggerMessage(LogLevel.Warning, "The outbox's figures could not be read: {Reason}")]
+    partial void LogUnread(string reason);
 }

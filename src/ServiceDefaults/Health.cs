@@ -20,29 +20,36 @@ public static class Health
     public static IHealthChecksBuilder AddDatabase(this IHealthChecksBuilder checks) =>
         checks.AddCheck<DatabaseHealthCheck>("postgresql", tags: [Needed], timeout: TimeSpan.FromSeconds(3));
 
-    /// <summary><c>/health/live</c>: the process answers. <c>/health/ready</c>: what it needs answers. <c>/health</c>: every check.</summary>
-    public static void MapHealth(this IEndpointRouteBuilder endpoints)
+    /// <summary><c>/health/live</c>: the process answers. <c>/health/ready</c>: what it needs answers. Both tell anybody, but no reasons.
+    /// <c>/health</c>: every check, with its reason.</summary>
+    /// <returns>The route of <c>/health</c>, for a host that does not tell everybody.</returns>
+    public static IEndpointConventionBuilder MapHealth(this IEndpointRouteBuilder endpoints)
     {
-        endpoints.MapHealthChecks("/health/live", Checks(check => check.Tags.Contains(Live)));
-        var ready = Checks(check => check.Tags.Contains(Needed));
+        endpoints.MapHealthChecks("/health/live", Checks(check => check.Tags.Contains(Live), WriteStatusAsync)).AllowAnonymous();
+        var ready = Checks(check => check.Tags.Contains(Needed), WriteStatusAsync);
         // A bus that has lost its broker calls itself degraded, and so is whoever needs it of no use.
         ready.ResultStatusCodes[HealthStatus.Degraded] = StatusCodes.Status503ServiceUnavailable;
-        endpoints.MapHealthChecks("/health/ready", ready);
-        endpoints.MapHealthChecks("/health", Checks(_ => true));
+        endpoints.MapHealthChecks("/health/ready", ready).AllowAnonymous();
+        return endpoints.MapHealthChecks("/health", Checks(_ => true, WriteAsync));
     }
 
     internal static void AddLiveness(this IServiceCollection services) =>
         services.AddHealthChecks().AddCheck("process", () => HealthCheckResult.Healthy(), tags: [Live]);
 
-    static HealthCheckOptions Checks(Func<HealthCheckRegistration, bool> chosen) =>
-        new() { Predicate = chosen, ResponseWriter = WriteAsync, AllowCachingResponses = false };
+    static HealthCheckOptions Checks(Func<HealthCheckRegistration, bool> chosen, Func<HttpContext, HealthReport, Task> write) =>
+        new() { Predicate = chosen, ResponseWriter = write, AllowCachingResponses = false };
 
-    static Task WriteAsync(HttpContext context, HealthReport report)
+    static Task WriteStatusAsync(HttpContext context, HealthReport report) => WriteAsync(context, report, _ => null);
+
+    // Descriptions are ours. What an exception says may hold hosts, names and more.
+    static Task WriteAsync(HttpContext context, HealthReport report) => WriteAsync(context, report, entry => entry.Description ?? entry.Exception?.GetType().Name);
+
+    static Task WriteAsync(HttpContext context, HealthReport report, Func<HealthReportEntry, string?> describe)
     {
         context.Response.ContentType = "application/json";
         var answer = new HealthAnswer(report.Status.ToString(), report.TotalDuration.TotalMilliseconds,
             [.. report.Entries.Select(entry => new HealthAnswerCheck(
-                entry.Key, entry.Value.Status.ToString(), entry.Value.Description ?? entry.Value.Exception?.Message, entry.Value.Duration.TotalMilliseconds))]);
+                entry.Key, entry.Value.Status.ToString(), describe(entry.Value), entry.Value.Duration.TotalMilliseconds))]);
         return JsonSerializer.SerializeAsync(context.Response.Body, answer, JsonSerializerOptions.Web, context.RequestAborted);
     }
 

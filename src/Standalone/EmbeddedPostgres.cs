@@ -284,7 +284,7 @@ public sealed partial class EmbeddedPostgres : IAsyncDisposable
 
     int ChoosePort()
     {
-        if (File.Exists(PortFile) && int.TryParse(File.ReadAllText(PortFile), out var kept) && ListenPort.IsFree(kept))
+        if (File.Exists(PortFile) && int.TryParse(File.ReadAllText(PortFile), out var kept) && ListenPort.IsFree(IPAddress.Loopback, kept))
             return kept;
         using var any = new TcpListener(IPAddress.Loopback, 0);
         any.Start();

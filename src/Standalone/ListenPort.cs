@@ -9,19 +9,19 @@ static class ListenPort
     const int Tries = 100;
 
     /// <summary>The port asked for, else 8080 or the next free one.</summary>
-    public static int Choose(int? asked)
+    public static int Choose(IPAddress address, int? asked)
     {
         if (asked is { } port)
-            return port == 0 || IsFree(port) ? port : throw new StandaloneUsageException($"Port {port} on 127.0.0.1 is taken. Choose another with --port.");
-        return Enumerable.Range(Usual, Tries).Cast<int?>().FirstOrDefault(candidate => IsFree(candidate!.Value))
-            ?? throw new StandaloneUsageException($"Ports {Usual} to {Usual + Tries - 1} on 127.0.0.1 are taken. Choose another with --port.");
+            return port == 0 || IsFree(address, port) ? port : throw new StandaloneUsageException($"Port {port} on {address} is taken. Choose another with --port.");
+        return Enumerable.Range(Usual, Tries).Cast<int?>().FirstOrDefault(candidate => IsFree(address, candidate!.Value))
+            ?? throw new StandaloneUsageException($"Ports {Usual} to {Usual + Tries - 1} on {address} are taken. Choose another with --port.");
     }
 
-    public static bool IsFree(int port)
+    public static bool IsFree(IPAddress address, int port)
     {
         try
         {
-            using var probe = new TcpListener(IPAddress.Loopback, port);
+            using var probe = new TcpListener(address, port);
             probe.Start();
             return true;
         }

@@ -2,19 +2,32 @@ using System.Diagnostics;
 using System.Net;
 using System.Net.ServerSentEvents;
 using System.Text.Json;
+using Api.Security.ApiKeys;
 using Interop.DuckDb;
 using ServiceDefaults;
 
 namespace Standalone;
 
 /// <summary>Submits the sample job over HTTP, as anybody would, and shows how it goes.</summary>
-sealed class SampleRun(Uri address, TextWriter screen, bool isTerminal) : IDisposable
+sealed class SampleRun : IDisposable
 {
     const int RowsShown = 5;
     static readonly TimeSpan RegistrationLimit = TimeSpan.FromMinutes(2);
 
-    readonly HttpClient _http = new() { BaseAddress = address, Timeout = Timeout.InfiniteTimeSpan };
+    readonly Uri _address;
+    readonly TextWriter _screen;
+    readonly bool _isTerminal;
+    readonly HttpClient _http;
     string _drawn = "";
+
+    /// <param name="key">Shown with each request; null where nobody asks for one.</param>
+    public SampleRun(Uri address, string? key, TextWriter screen, bool isTerminal)
+    {
+        (_address, _screen, _isTerminal) = (address, screen, isTerminal);
+        _http = new HttpClient { BaseAddress = address, Timeout = Timeout.InfiniteTimeSpan };
+        if (key is not null)
+            _http.DefaultRequestHeaders.Add(ApiKeyText.Header, key);
+    }
 
     /// <returns>Whether the job completed.</returns>
     public async Task<bool> RunAsync(CancellationToken cancellationToken)
@@ -22,14 +35,14 @@ sealed class SampleRun(Uri address, TextWriter screen, bool isTerminal) : IDispo
         var (model, table) = SampleFolder.Jobs[0];
         if (SampleFolder.Find() is not { } samples)
         {
-            screen.WriteLine("There are no samples beside this installation.");
+            _screen.WriteLine("There are no samples beside this installation.");
             return false;
         }
 
         await WaitForModelAsync(model, cancellationToken);
         var input = new Uri(Path.Combine(samples, "data", table)).AbsoluteUri;
         var accepted = await SubmitAsync(model, input, cancellationToken);
-        screen.WriteLine($"Scoring {table} with {model}, job {accepted.Id}");
+        _screen.WriteLine($"Scoring {table} with {model}, job {accepted.Id}");
         await FollowAsync(accepted.Links.Events, cancellationToken);
 
         var job = await GetAsync<Job>(accepted.Links.Self, cancellationToken);
@@ -37,7 +50,7 @@ sealed class SampleRun(Uri address, TextWriter screen, bool isTerminal) : IDispo
         if (succeeded)
             ShowResult(job, new Uri(job.ManifestUri!).LocalPath);
         else
-            screen.WriteLine($"The job is {job.Status}: {job.Failure}");
+            _screen.WriteLine($"The job is {job.Status}: {job.Failure}");
         ShowAddresses(accepted.Links);
         return succeeded;
     }
@@ -71,8 +84,8 @@ sealed class SampleRun(Uri address, TextWriter screen, bool isTerminal) : IDispo
         var parser = SseParser.Create(stream, (_, data) => JsonSerializer.Deserialize<Progress>(data, JsonSerializerOptions.Web)!);
         await foreach (var item in parser.EnumerateAsync(cancellationToken))
             Draw(item.Data);
-        if (isTerminal)
-            screen.WriteLine();
+        if (_isTerminal)
+            _screen.WriteLine();
     }
 
     void Draw(Progress progress)
@@ -82,10 +95,10 @@ sealed class SampleRun(Uri address, TextWriter screen, bool isTerminal) : IDispo
         var line = $"{progress.Percent,5:N1} %  {progress.RowsDone:N0} of {progress.RowsTotal:N0} rows  {speed}  "
             + $"{progress.ShardsDone:N0} of {progress.ShardsTotal:N0} shards  {eta}  {progress.Status}";
         // The last code erases what a longer line left.
-        if (isTerminal)
-            screen.Write($"\r{line}\e[K");
+        if (_isTerminal)
+            _screen.Write($"\r{line}\e[K");
         else if (line != _drawn)
-            screen.WriteLine(line);
+            _screen.WriteLine(line);
         _drawn = line;
     }
 
@@ -102,17 +115,17 @@ sealed class SampleRun(Uri address, TextWriter screen, bool isTerminal) : IDispo
         var widths = header.Select((_, column) => rows.Max(row => row[column].Length)).ToArray();
 
         var sinceStart = (TimeProvider.System.GetUtcNow() - Process.GetCurrentProcess().StartTime.ToUniversalTime()).TotalSeconds;
-        screen.WriteLine($"{job.Rows.Scored:N0} rows scored, {job.Rows.Quarantined:N0} quarantined; the first, {sinceStart:N1} s after the start:");
+        _screen.WriteLine($"{job.Rows.Scored:N0} rows scored, {job.Rows.Quarantined:N0} quarantined; the first, {sinceStart:N1} s after the start:");
         foreach (var row in rows)
-            screen.WriteLine("  " + string.Join("  ", row.Select((cell, column) => cell.PadLeft(widths[column]))));
-        screen.WriteLine($"Result   {folder}");
+            _screen.WriteLine("  " + string.Join("  ", row.Select((cell, column) => cell.PadLeft(widths[column]))));
+        _screen.WriteLine($"Result   {folder}");
     }
 
     void ShowAddresses(Links links)
     {
-        screen.WriteLine($"Open     {address}");
-        screen.WriteLine($"The job  {new Uri(address, links.Self)}");
-        screen.WriteLine($"The API  {new Uri(address, "openapi/v1.json")}");
+        _screen.WriteLine($"Open     {_address}");
+        _screen.WriteLine($"The job  {new Uri(_address, links.Self)}");
+        _screen.WriteLine($"The API  {new Uri(_address, "openapi/v1.json")}");
     }
 
     static string Show(object? value) => value switch

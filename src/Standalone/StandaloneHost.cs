@@ -1,4 +1,4 @@
-using System.Net;
+using Api.Security.ApiKeys;
 using Microsoft.Extensions.Logging.Console;
 using ServiceDefaults;
 
@@ -10,7 +10,7 @@ static class StandaloneHost
     public static async Task<int> RunAsync(StandaloneOptions asked)
     {
         using var data = DataFolder.Open(asked.DataFolder);
-        var port = ListenPort.Choose(asked.Port);
+        var port = ListenPort.Choose(asked.Address, asked.Port);
         var builder = WebApplication.CreateBuilder(new WebApplicationOptions
         {
             Args = asked.Settings,
@@ -24,7 +24,7 @@ static class StandaloneHost
             ? logging => logging.AddFilter<ConsoleLoggerProvider>(null, LogLevel.Warning).AddFilter<ConsoleLoggerProvider>("Microsoft.EntityFrameworkCore", LogLevel.Critical)
             : _ => { };
         quieten(builder.Logging);
-        builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, port));
+        builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(asked.Address, port));
 
         using var logs = EarlyLogs(builder, quieten);
         var options = new EmbeddedPostgresOptions { DataFolder = data.Path, Durable = builder.Configuration.GetValue("Postgres:Durable", true) };
@@ -35,7 +35,6 @@ static class StandaloneHost
         builder.AddPlatform(postgres.ConnectionString);
 
         await using var app = builder.Build();
-        app.MapHealth();
         await app.StartPlatformAsync();
         Console.WriteLine($"Ready on {app.Urls.First()} with the data in {data.Path} (Ctrl-C stops)");
         var succeeded = !asked.Sample || await RunSampleAsync(app);
@@ -48,9 +47,10 @@ static class StandaloneHost
 
     static async Task<bool> RunSampleAsync(WebApplication app)
     {
-        using var sample = new SampleRun(new Uri(app.Urls.First()), Console.Out, isTerminal: !Console.IsOutputRedirected);
         try
         {
+            var key = await TemporaryKey.CreateAsync(app.Services, "sample job", app.Lifetime.ApplicationStopping);
+            using var sample = new SampleRun(new Uri(app.Urls.First()), key, Console.Out, isTerminal: !Console.IsOutputRedirected);
             return await sample.RunAsync(app.Lifetime.ApplicationStopping);
         }
         catch (OperationCanceledException) when (app.Lifetime.ApplicationStopping.IsCancellationRequested)

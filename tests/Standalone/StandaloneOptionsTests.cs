@@ -4,7 +4,7 @@ public sealed class StandaloneOptionsTests
 {
     [Fact]
     public void Without_arguments_the_data_are_in_the_current_folder_and_the_port_is_free_to_choose() =>
-        StandaloneOptions.Parse([]).ShouldBe(new StandaloneOptions(".data", null, false, false, []));
+        StandaloneOptions.Parse([]).ShouldBe(new StandaloneOptions(".data", System.Net.IPAddress.Loopback, null, false, false, []));
 
     [Fact]
     public void Everything_said_is_heard_and_once_implies_the_sample()

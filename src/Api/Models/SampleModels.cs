@@ -9,10 +9,8 @@ using Sagas.Persistence;
 namespace Api.Models;
 
 /// <summary>Registers the models of a folder when the host starts. Those that are there already stay as they are.</summary>
-sealed partial class SampleModels(IServiceScopeFactory scopes, IOptions<ApiOptions> options, TimeProvider clock, ILogger<SampleModels> logger) : BackgroundService
+sealed partial class SampleModels(IServiceScopeFactory scopes, IOptions<ApiOptions> options, IOptions<TenancyOptions> tenancy, TimeProvider clock, ILogger<SampleModels> logger) : BackgroundService
 {
-    static readonly Caller Platform = Caller.Platform(Tenant.Local);
-
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         if (options.Value.SampleModels is not { Length: > 0 } folder)
@@ -31,11 +29,12 @@ sealed partial class SampleModels(IServiceScopeFactory scopes, IOptions<ApiOptio
             return true;
         try
         {
+            var platform = Caller.Platform(tenancy.Value.Home);
             await using var scope = scopes.CreateAsyncScope();
-            scope.ServiceProvider.GetRequiredService<DataScope>().See(Tenant.Local);
+            scope.ServiceProvider.GetRequiredService<DataScope>().See(platform.Tenant);
             await using var content = File.OpenRead(path);
             using var file = await scope.ServiceProvider.GetRequiredService<ModelFiles>().TakeAsync(content, name, cancellationToken);
-            await scope.ServiceProvider.GetRequiredService<ModelRegistration>().RegisterAsync(Platform, name, null, file, null, cancellationToken);
+            await scope.ServiceProvider.GetRequiredService<ModelRegistration>().RegisterAsync(platform, name, null, file, null, cancellationToken);
             return true;
         }
         catch (FailureException e) when (!e.IsTransient)

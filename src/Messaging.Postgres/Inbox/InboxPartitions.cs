@@ -28,7 +28,7 @@ sealed partial class InboxPartitions(
             catch (Exception exception) when (!stoppingToken.IsCancellationRequested)
             {
                 // The default partition takes what has none of its own.
-                LogFailed(exception);
+                LogFailed(exception.Message);
                 await Pause.AfterOutageAsync(clock, tries++, stoppingToken);
             }
             catch (OperationCanceledException)
@@ -138,6 +138,6 @@ sealed partial class InboxPartitions(
     [LoggerMessage(LogLevel.Information, "Dropped the inbox of {Day}")]
     partial void LogDropped(DateOnly day);
 
-    [LoggerMessage(LogLevel.Warning, "The inbox's partitions could not be maintained")]
-    partial void LogFailed(Exception exception);
+    [LoggerMessage(LogLevel.Warning, "The inbox's partitions could not be maintained: {Reason}")]
+    partial void LogFailed(string reason);
 }
