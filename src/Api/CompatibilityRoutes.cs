@@ -32,7 +32,7 @@ static class CompatibilityRoutes
         var views = routes.MapGroup("").Needs(Role.Viewer);
 
         routes.MapPost("/api/v1/batch/inference", SubmitAsync).WithName("CompatibleSubmit").WithSummary("As POST /api/v1/batch-inference/jobs")
-            .Accepted<CompatibleAccepted>(400, 413, 415, 422, 503).TakesIdempotencyKey().Needs(Role.Operator);
+            .Accepted<CompatibleAccepted>(400, 409, 413, 415, 422, 429, 503).TakesIdempotencyKey().Needs(Role.Operator);
         views.MapGet("/api/v1/batch/inference/{jobId:guid}/status", StatusAsync).WithName("CompatibleStatus").WithSummary("As GET /api/v1/batch-inference/jobs/{id}, the status in upper case").Problems(404);
         views.MapGet("/api/v1/batch-inference/models", ModelsApi.ListAsync).WithName("CompatibleModels").WithSummary("As GET /api/v1/models");
         views.MapGet("/api/v1/batch-inference/models/{name}", ModelsApi.GetAsync).WithName("CompatibleModel").WithSummary("As GET /api/v1/models/{name}").Problems(404);

@@ -20,7 +20,7 @@ sealed partial class FailureHandler(ILogger<FailureHandler> logger) : IException
         var failure = Translate(exception);
         if (failure.Code == "internal_error")
             LogUnexpected(exception, context.Request.Method, context.Request.Path);
-        if (FailureStatus.Of(failure.Code) == StatusCodes.Status503ServiceUnavailable)
+        if (FailureStatus.Of(failure.Code) is StatusCodes.Status503ServiceUnavailable or StatusCodes.Status429TooManyRequests)
             context.Response.Headers.RetryAfter = RetrySeconds.ToString();
         await Problem.From(failure).ExecuteAsync(context);
         return true;

@@ -36,6 +36,8 @@ static class FailureStatus
         ["no_results"] = 409,
         ["api_key_ended"] = 409,
 
+        ["storage_limit_reached"] = 409,
+
         ["body_too_large"] = 413,
         ["unsupported_media_type"] = 415,
 
@@ -43,6 +45,8 @@ static class FailureStatus
         ["unprocessable_request"] = 422,
         ["idempotency_key_reused"] = 422,
         ["model_unknown"] = 422,
+
+        ["too_many_jobs"] = 429,
 
         ["internal_error"] = 500,
         ["database_unavailable"] = 503,

@@ -11,7 +11,7 @@ using Sagas.WorkLedger;
 namespace Api.BatchInference;
 
 /// <summary>Accepts a job: its ledger row, the message that starts its saga and the kept answer are one transaction.</summary>
-sealed class BatchJobSubmission(PlatformDbContext db, IPublishEndpoint publish, Idempotency idempotency, BatchJobSpecs specs, TimeProvider clock)
+sealed class BatchJobSubmission(PlatformDbContext db, IPublishEndpoint publish, Idempotency idempotency, TenantQuotas quotas, BatchJobSpecs specs, TimeProvider clock)
 {
     /// <param name="route">Canonical name of the route: the same Idempotency-Key on another route is another request.</param>
     /// <param name="answer">What the caller's route says of the new job.</param>
@@ -24,6 +24,7 @@ sealed class BatchJobSubmission(PlatformDbContext db, IPublishEndpoint publish, 
         if (await idempotency.FindAsync(key, cancellationToken) is { } first)
             return first;
 
+        await quotas.CheckJobsAsync(cancellationToken);
         var spec = await specs.MakeAsync(request, errors, cancellationToken);
         var id = NewId.NextSequentialGuid();
         var accepted = Answer.Of(StatusCodes.Status202Accepted, answer(id), JobLinks.Of(id).Self);

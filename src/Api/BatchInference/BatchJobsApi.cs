@@ -24,7 +24,7 @@ static class BatchJobsApi
     {
         var jobs = api.MapGroup("/batch-inference/jobs").WithTags("Batch inference");
 
-        jobs.MapPost("", SubmitAsync).WithName("SubmitBatchJob").WithSummary("Score a table with a model").Accepted<BatchJobAccepted>(400, 413, 415, 422, 503).TakesIdempotencyKey().Needs(Role.Operator);
+        jobs.MapPost("", SubmitAsync).WithName("SubmitBatchJob").WithSummary("Score a table with a model").Accepted<BatchJobAccepted>(400, 409, 413, 415, 422, 429, 503).TakesIdempotencyKey().Needs(Role.Operator);
         jobs.MapGet("", ListAsync).WithName("ListBatchJobs").WithSummary("Jobs, newest first").Problems(400).Needs(Role.Viewer);
         jobs.MapGet("/{id:guid}", GetAsync).WithName("GetBatchJob").WithSummary("A job and how far it is").Problems(404).Needs(Role.Viewer);
         jobs.MapGet("/{id:guid}/shards", ShardsAsync).WithName("ListBatchJobShards").WithSummary("The pieces of a job, in order").Problems(400, 404).Needs(Role.Viewer);

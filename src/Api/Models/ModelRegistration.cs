@@ -21,7 +21,8 @@ namespace Api.Models;
 /// everything else: a file that kills its reader must not kill the API.
 /// </summary>
 sealed partial class ModelRegistration(
-    PlatformDbContext db, IBus bus, IPublishEndpoint outbox, ModelFiles files, Idempotency idempotency, IOptions<ApiOptions> options, TimeProvider clock)
+    PlatformDbContext db, IBus bus, IPublishEndpoint outbox, ModelFiles files, Idempotency idempotency, TenantQuotas quotas,
+    IOptions<ApiOptions> options, TimeProvider clock)
 {
     const int LongestDescription = 2000;
     static readonly TimeSpan ToSend = TimeSpan.FromSeconds(2);
@@ -52,6 +53,7 @@ sealed partial class ModelRegistration(
         if (await FindAsync(name, file.Sha256, cancellationToken) is { } known)
             return await idempotency.SaveAsync(key, Answer.Of(StatusCodes.Status200OK, known), () => Task.CompletedTask, cancellationToken);
 
+        await quotas.CheckBytesAsync(file.Bytes, cancellationToken);
         var inspected = await InspectAsync(file, cancellationToken);
         var model = new RegisteredModel
         {

@@ -24,7 +24,7 @@ static class ModelsApi
         models.MapPost("", RegisterAsync).WithName("RegisterModel").WithSummary("Register an ONNX file, by URI or upload")
             .Accepts<RegisterModelRequest>("application/json", "multipart/form-data", "application/octet-stream")
             .WithMetadata(new DisableRequestSizeLimitAttribute())
-            .Produces<ModelVersionView>(201).Produces<ModelVersionView>(200).Problems(400, 413, 415, 422, 503).TakesIdempotencyKey().Needs(Role.Operator);
+            .Produces<ModelVersionView>(201).Produces<ModelVersionView>(200).Problems(400, 409, 413, 415, 422, 503).TakesIdempotencyKey().Needs(Role.Operator);
         models.MapGet("", ListAsync).WithName("ListModels").WithSummary("All models, by name").Needs(Role.Viewer);
         models.MapGet("/{name}", GetAsync).WithName("GetModel").WithSummary("A model's latest version, and which others there are").Problems(404).Needs(Role.Viewer);
         models.MapGet("/{name}/versions/{version}", GetVersionAsync).WithName("GetModelVersion").WithSummary("One version: inputs, outputs, speed").Problems(404).Needs(Role.Viewer);

@@ -19,6 +19,8 @@ public static class SecurityRegistration
         var services = builder.Services;
         services.AddOptions<TenancyOptions>().BindConfiguration(TenancyOptions.Section).ValidateDataAnnotations().ValidateOnStart();
         services.AddOptions<ApiKeyOptions>().BindConfiguration(ApiKeyOptions.Section).ValidateDataAnnotations().ValidateOnStart();
+        services.AddOptions<QuotaOptions>().BindConfiguration(QuotaOptions.Section).ValidateDataAnnotations().ValidateOnStart();
+        services.AddScoped<TenantQuotas>();
         services.AddRoles();
 
         var hasKeys = builder.Configuration.GetValue($"{ApiKeyOptions.Section}:{nameof(ApiKeyOptions.Enabled)}", false);
