@@ -50,6 +50,7 @@ static class FailureStatus
 
         ["internal_error"] = 500,
         ["database_unavailable"] = 503,
+        ["identity_provider_unavailable"] = 503,
         ["no_worker"] = 503,
         ["models_disabled"] = 503,
     };

@@ -1,4 +1,5 @@
 using Api.Security.ApiKeys;
+using Api.Security.Tokens;
 using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.Configuration;
@@ -25,15 +26,18 @@ public static class SecurityRegistration
 
         var hasKeys = builder.Configuration.GetValue($"{ApiKeyOptions.Section}:{nameof(ApiKeyOptions.Enabled)}", false);
         var authentication = services.AddAuthentication(Chooser);
+        var hasTokens = authentication.AddBearerTokens(builder);
         authentication.AddPolicyScheme(Chooser, null, options => options.ForwardDefaultSelector = context =>
-            !hasKeys ? LocalHandler.SchemeName : ApiKeyHandler.SchemeName);
+            !hasKeys && !hasTokens ? LocalHandler.SchemeName
+            : !hasTokens || (hasKeys && ApiKeyText.Find(context.Request.Headers) is not null) ? ApiKeyHandler.SchemeName
+            : BearerRegistration.SchemeName);
         authentication.AddScheme<AuthenticationSchemeOptions, LocalHandler>(LocalHandler.SchemeName, null);
         authentication.AddScheme<AuthenticationSchemeOptions, ApiKeyHandler>(ApiKeyHandler.SchemeName, null);
         services.AddSingleton<ApiKeyDirectory>();
         services.AddSingleton<CallerLease>();
         services.AddHostedService<FirstAdministrator>();
         services.AddHostedService<ApiKeyUse>();
-        return hasKeys;
+        return hasKeys || hasTokens;
     }
 
     public static void UseSecurity(this WebApplication app)

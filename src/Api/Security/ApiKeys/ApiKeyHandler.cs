@@ -1,5 +1,6 @@
 using System.Text.Encodings.Web;
 using Microsoft.AspNetCore.Authentication;
+using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 
@@ -23,12 +24,14 @@ sealed class ApiKeyHandler(IOptionsMonitor<AuthenticationSchemeOptions> options,
     protected override Task HandleChallengeAsync(AuthenticationProperties properties)
     {
         Response.Headers.WWWAuthenticate = SchemeName;
-        return Problem.From("not_authenticated", $"Show a key in the header {ApiKeyText.Header}, or a bearer token. An administrator makes keys at /api/v1/operations/api-keys.")
-            .ExecuteAsync(Context);
+        return NotAuthenticated.ExecuteAsync(Context);
     }
 
     protected override Task HandleForbiddenAsync(AuthenticationProperties properties) => Forbidden.ExecuteAsync(Context);
 
-    internal static Microsoft.AspNetCore.Http.HttpResults.ProblemHttpResult Forbidden =>
+    public static ProblemHttpResult NotAuthenticated =>
+        Problem.From("not_authenticated", $"Show a key in the header {ApiKeyText.Header}, or a bearer token. An administrator makes keys at /api/v1/operations/api-keys.");
+
+    public static ProblemHttpResult Forbidden =>
         Problem.From("forbidden", "Your role does not allow this. An administrator of your tenant can give another.");
 }
