@@ -31,7 +31,9 @@ sealed partial class FailureHandler(ILogger<FailureHandler> logger) : IException
         FailureException known => known.Failure,
         BadHttpRequestException { StatusCode: 413 } => new Failure("body_too_large", "The body is too large."),
         BadHttpRequestException bad when BadParameter().Match(bad.Message) is { Success: true } found => WrongType(found.Groups[1].Value, found.Groups[2].Value),
-        BadHttpRequestException bad => new Failure("invalid_request", bad.Message),
+        BadHttpRequestException { StatusCode: 408 } => new Failure("request_timeout", "The body came too slowly, or not at all."),
+        // What the framework says of it is for developers.
+        BadHttpRequestException => new Failure("invalid_request", "The request cannot be understood: it is no HTTP as it should be, or lacks a parameter. See /openapi/v1.json."),
         _ when IsOutage(exception) => new Failure("database_unavailable", $"The database does not answer. Try again in {RetrySeconds} seconds."),
         _ => new Failure("internal_error", "Something went wrong here, not in the request. The log has it under the traceId."),
     };

@@ -21,6 +21,7 @@ static class FailureStatus
 
         ["not_authenticated"] = 401,
         ["forbidden"] = 403,
+        ["not_from_here"] = 403,
 
         ["not_found"] = 404,
         ["job_not_found"] = 404,
@@ -46,7 +47,10 @@ static class FailureStatus
         ["idempotency_key_reused"] = 422,
         ["model_unknown"] = 422,
 
+        ["request_timeout"] = 408,
+        ["rate_limited"] = 429,
         ["too_many_jobs"] = 429,
+        ["too_many_streams"] = 429,
 
         ["internal_error"] = 500,
         ["database_unavailable"] = 503,

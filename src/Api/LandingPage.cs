@@ -1,4 +1,7 @@
 using System.Net;
+using System.Security.Cryptography;
+using System.Text;
+using Api.Edge;
 using Api.Security;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
@@ -9,6 +12,11 @@ namespace Api;
 
 static class LandingPage
 {
+    const string Style =
+        "body { font: 1rem/1.5 system-ui, sans-serif; max-width: 44rem; margin: 3rem auto; padding: 0 1rem } pre { background: #f4f4f4; padding: 1rem; overflow: auto }";
+
+    static readonly string StylePolicy = SecurityHeaders.ForStyle(Convert.ToBase64String(SHA256.HashData(Encoding.UTF8.GetBytes(Style))));
+
     static readonly (string Path, string What)[] Places =
     [
         ("/api/v1/batch-inference/jobs", "Jobs"),
@@ -23,6 +31,7 @@ static class LandingPage
 
     static ContentHttpResult Page(HttpContext context)
     {
+        context.Response.Headers.ContentSecurityPolicy = StylePolicy;
         var lines = string.Concat(Places.Select(p => $"<li><a href=\"{p.Path}\">{WebUtility.HtmlEncode(p.What)}</a> <code>{p.Path}</code></li>\n"));
         var origin = WebUtility.HtmlEncode($"{context.Request.Scheme}://{context.Request.Host}");
         return TypedResults.Content(
@@ -30,7 +39,7 @@ static class LandingPage
             <!doctype html>
             <html lang="en">
             <head><meta charset="utf-8"><title>Sagas</title>
-            <style>body { font: 1rem/1.5 system-ui, sans-serif; max-width: 44rem; margin: 3rem auto; padding: 0 1rem } pre { background: #f4f4f4; padding: 1rem; overflow: auto }</style></head>
+            <style>{{Style}}</style></head>
             <body>
             <h1>Sagas</h1>
             <ul>

@@ -1,4 +1,5 @@
 using Api.BatchInference;
+using Api.Edge;
 using Api.Models;
 using Api.Operations;
 using Api.Requests;
@@ -28,7 +29,8 @@ public static class PipelineRegistration
         services.AddOptions<ApiOptions>().BindConfiguration(ApiOptions.Section).ValidateDataAnnotations().ValidateOnStart();
         services.TryAddSingleton(TimeProvider.System);
         services.AddArtifacts();
-        builder.AddSecurity();
+        var isClosed = builder.AddSecurity();
+        builder.AddEdge(isOpen: !isClosed);
         services.AddProblemDetails();
         services.AddExceptionHandler<FailureHandler>();
         services.Configure<RouteHandlerOptions>(routes => routes.ThrowOnBadRequest = true);
@@ -67,8 +69,7 @@ public static class PipelineRegistration
 
     public static WebApplication MapApi(this WebApplication app)
     {
-        app.UseExceptionHandler();
-        app.UseStatusCodePages(context => Problem.WriteForStatusAsync(context.HttpContext));
+        app.UseEdge();
 
         app.UseSecurity();
 

@@ -13,6 +13,7 @@ using ServiceDefaults;
 try
 {
     var builder = HostProcess.CreateBuilder(args, port: 8081);
+    builder.AddHealthOnly();
     builder.AddPlatformDatabase();
     builder.AddBrokerMessaging(bus =>
     {
@@ -25,6 +26,7 @@ try
     builder.Services.AddHealthChecks().AddDatabase().AddCheck<DatabaseMigration>("tables", tags: [Health.Needed]);
 
     await using var app = builder.Build();
+    app.UseHealthOnly();
     app.MapHealth();
     var broker = app.Services.GetRequiredService<BrokerAccess>();
     await app.RunToEndAsync();

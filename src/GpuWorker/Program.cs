@@ -11,6 +11,7 @@ using ServiceDefaults;
 try
 {
     var builder = HostProcess.CreateBuilder(args, port: 8082);
+    builder.AddHealthOnly();
     builder.AddBrokerMessaging(bus =>
     {
         bus.AddWorker();
@@ -20,6 +21,7 @@ try
     builder.Services.AddWorker();
 
     await using var app = builder.Build();
+    app.UseHealthOnly();
     app.MapHealth();
     var broker = app.Services.GetRequiredService<BrokerAccess>();
     await app.RunToEndAsync();

@@ -1,6 +1,7 @@
 using System.Net.ServerSentEvents;
 using System.Runtime.CompilerServices;
 using System.Text.Json;
+using Api.Edge;
 using Api.Requests;
 using Api.Security;
 using Artifacts;
@@ -101,7 +102,7 @@ static class BatchJobsApi
         manifest.GetProperty(list).EnumerateArray().Select(file => file.GetProperty("file").GetString()!);
 
     static async Task<IResult> EventsAsync(
-        HttpContext context, Guid id, PlatformDbContext db, JobFeeds feeds, CallerLease lease, CancellationToken cancellationToken)
+        HttpContext context, Guid id, PlatformDbContext db, JobFeeds feeds, CallerLease lease, StreamLimits streams, CancellationToken cancellationToken)
     {
         if (await db.BatchJobAsync(id, cancellationToken) is not { } row)
             return Problem.JobNotFound(id);
@@ -109,6 +110,7 @@ static class BatchJobsApi
         // What an event source understands as: do not come back.
         if (seen is { IsEnd: true } && row.IsFinal)
             return TypedResults.NoContent();
+        streams.Take(context);
         context.Response.Headers["X-Accel-Buffering"] = "no";
         return TypedResults.ServerSentEvents(ReadAsync(context.Caller(), id, seen?.Rows ?? 0, feeds, lease, cancellationToken));
     }

@@ -6,10 +6,11 @@ using Artifacts;
 using Contracts;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.Http.HttpResults;
-using Microsoft.AspNetCore.Mvc;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.Options;
 using Sagas.Models;
 using Sagas.Persistence;
 
@@ -17,13 +18,15 @@ namespace Api.Models;
 
 static class ModelsApi
 {
+    /// <summary>What a form has around its file.</summary>
+    const long FormBytes = 1 << 20;
+
     public static RouteGroupBuilder MapModels(this RouteGroupBuilder api)
     {
         var models = api.MapGroup("/models").WithTags("Models");
 
         models.MapPost("", RegisterAsync).WithName("RegisterModel").WithSummary("Register an ONNX file, by URI or upload")
             .Accepts<RegisterModelRequest>("application/json", "multipart/form-data", "application/octet-stream")
-            .WithMetadata(new DisableRequestSizeLimitAttribute())
             .Produces<ModelVersionView>(201).Produces<ModelVersionView>(200).Problems(400, 409, 413, 415, 422, 503).TakesIdempotencyKey().Needs(Role.Operator);
         models.MapGet("", ListAsync).WithName("ListModels").WithSummary("All models, by name").Needs(Role.Viewer);
         models.MapGet("/{name}", GetAsync).WithName("GetModel").WithSummary("A model's latest version, and which others there are").Problems(404).Needs(Role.Viewer);
@@ -32,12 +35,22 @@ static class ModelsApi
     }
 
     static async Task<Answer> RegisterAsync(
-        HttpContext context, ModelRegistration registration, ModelFiles files, ArtifactStore store, CancellationToken cancellationToken)
+        HttpContext context, ModelRegistration registration, ModelFiles files, ArtifactStore store, IOptions<ApiOptions> options, CancellationToken cancellationToken)
     {
+        Allow(context, options.Value.MaxModelBytes + FormBytes);
         using var upload = await ModelUpload.ReadAsync(context, files, store, cancellationToken);
         var asked = SHA256.HashData(Encoding.UTF8.GetBytes($"{upload.Name}\n{upload.File!.Sha256}\n{upload.Description}"));
         var key = RequestKey.Of(context, "models", Convert.ToHexStringLower(asked));
         return await registration.RegisterAsync(context.Caller(), upload.Name!, upload.Description, upload.File, key, cancellationToken);
+    }
+
+    // Before a byte of it is read; the server holds whoever sends more to it.
+    static void Allow(HttpContext context, long bytes)
+    {
+        if (context.Request.ContentLength > bytes)
+            throw new FailureException("body_too_large", $"A model may have at most {bytes - FormBytes} bytes.");
+        if (context.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } feature)
+            feature.MaxRequestBodySize = bytes;
     }
 
     internal static async Task<Ok<ModelList>> ListAsync(PlatformDbContext db, CancellationToken cancellationToken)

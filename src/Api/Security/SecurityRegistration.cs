@@ -55,6 +55,8 @@ public static class SecurityRegistration
                 context.RequestServices.GetRequiredService<DataScope>().See(caller.Tenant);
             return next(context);
         });
+        // Who is over a limit is not even asked for its role.
+        app.UseRateLimiter();
         app.UseAuthorization();
     }
 }

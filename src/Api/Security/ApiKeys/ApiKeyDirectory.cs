@@ -1,5 +1,8 @@
 using System.Collections.Concurrent;
+using System.Net;
 using System.Security.Cryptography;
+using Api.Edge;
+using Contracts;
 using Npgsql;
 using Sagas.Persistence;
 
@@ -9,24 +12,29 @@ namespace Api.Security.ApiKeys;
 /// Tells whose a key is. What it has read it believes for some seconds: that is how long a key revoked at another node still works here.
 /// It looks before it is known for whom, so as the platform itself.
 /// </summary>
-sealed class ApiKeyDirectory(PlatformDatabase database, TimeProvider clock)
+sealed class ApiKeyDirectory(PlatformDatabase database, RequestLimits limits, TimeProvider clock)
 {
     public static readonly TimeSpan Believed = TimeSpan.FromSeconds(5);
 
     readonly ConcurrentDictionary<string, Known> _known = [];
     readonly ConcurrentDictionary<string, DateTimeOffset> _used = [];
 
+    /// <param name="from">Who shows it: an address that showed many wrong ones is not believed to have a right one for a while.</param>
     /// <returns>Null for a key that is unknown, revoked or past its end; which of them is not told.</returns>
-    public async ValueTask<Caller?> FindAsync(string text, CancellationToken cancellationToken)
+    public async ValueTask<Caller?> FindAsync(string text, IPAddress? from, CancellationToken cancellationToken)
     {
         if (ApiKeyText.IdOf(text) is not { } id)
             return null;
-        if (!_known.TryGetValue(id, out var known) || clock.GetElapsedTime(known.ReadAt) > Believed)
+        var isNew = !_known.TryGetValue(id, out var known);
+        if (isNew && !limits.MayGuess(from))
+            throw new FailureException("rate_limited", "Too many wrong keys came from your address. Try again in some seconds.");
+        if (isNew || clock.GetElapsedTime(known!.ReadAt) > Believed)
         {
             known = await ReadAsync(id, cancellationToken);
             if (known is null)
             {
                 _known.TryRemove(id, out _);
+                limits.GuessedWrong(from);
                 return null;
             }
 

@@ -16,7 +16,7 @@ sealed class ApiKeyHandler(IOptionsMonitor<AuthenticationSchemeOptions> options,
     {
         if (ApiKeyText.Find(Request.Headers) is not { } text)
             return AuthenticateResult.NoResult();
-        return await keys.FindAsync(text, Context.RequestAborted) is { } caller
+        return await keys.FindAsync(text, Context.Connection.RemoteIpAddress, Context.RequestAborted) is { } caller
             ? AuthenticateResult.Success(new AuthenticationTicket(caller.ToPrincipal(SchemeName), SchemeName))
             : AuthenticateResult.Fail("The key is not known.");
     }

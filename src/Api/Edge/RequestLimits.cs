@@ -1,0 +1,77 @@
+using System.Diagnostics.Metrics;
+using System.Net;
+using System.Threading.RateLimiting;
+using Api.Security;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.RateLimiting;
+using Microsoft.Extensions.Options;
+
+namespace Api.Edge;
+
+/// <summary>
+/// Requests a second, of each caller and of each tenant; of each address for those who are neither. They are counted before anything
+/// touches the database, and what is over is answered 429.
+/// </summary>
+sealed class RequestLimits : IConfigureOptions<RateLimiterOptions>, IDisposable
+{
+    static readonly Meter Meter = new("Api.Edge");
+    static readonly Counter<long> Limited = Meter.CreateCounter<long>("requests.limited", description: "Requests refused because there were too many");
+
+    readonly LimitOptions _limits;
+    readonly PartitionedRateLimiter<IPAddress> _guesses;
+
+    public RequestLimits(IOptions<LimitOptions> limits)
+    {
+        _limits = limits.Value;
+        _guesses = PartitionedRateLimiter.Create<IPAddress, IPAddress>(address => Bucket(address, _limits.StrangerRequests, _limits.StrangerBurst));
+    }
+
+    public void Configure(RateLimiterOptions options)
+    {
+        options.RejectionStatusCode = StatusCodes.Status429TooManyRequests;
+        options.GlobalLimiter = PartitionedRateLimiter.CreateChained(
+            PartitionedRateLimiter.Create<HttpContext, string>(context => IsFree(context, out var caller) || caller is null
+                ? RateLimitPartition.GetNoLimiter("")
+                : Bucket(caller.Id, _limits.CallerRequests, _limits.CallerBurst)),
+            PartitionedRateLimiter.Create<HttpContext, string>(context => IsFree(context, out var caller)
+                ? RateLimitPartition.GetNoLimiter("")
+                : caller is null
+                    ? Bucket($"address {AddressOf(context)}", _limits.StrangerRequests, _limits.StrangerBurst)
+                    : Bucket($"tenant {caller.Tenant}", _limits.TenantRequests, _limits.TenantBurst)));
+        options.OnRejected = (rejected, _) => new(RefuseAsync(rejected.HttpContext, "requests", Wait(rejected.Lease)));
+    }
+
+    /// <summary>Whether a key that nobody here has seen before may be looked up for this address: guessing costs the guesser, not the database.</summary>
+    public bool MayGuess(IPAddress? address)
+    {
+        using var lease = _guesses.AttemptAcquire(address ?? IPAddress.None, 0);
+        return lease.IsAcquired;
+    }
+
+    public void GuessedWrong(IPAddress? address) => _guesses.AttemptAcquire(address ?? IPAddress.None).Dispose();
+
+    public static Task RefuseAsync(HttpContext context, string limit, TimeSpan wait)
+    {
+        Limited.Add(1, new KeyValuePair<string, object?>("limit", limit));
+        var seconds = Math.Max(1, (int)Math.Ceiling(wait.TotalSeconds));
+        context.Response.Headers.RetryAfter = seconds.ToString();
+        return Problem.From("rate_limited", $"Too many requests. Try again in {seconds} s, and more slowly.").ExecuteAsync(context);
+    }
+
+    public void Dispose() => _guesses.Dispose();
+
+    static TimeSpan Wait(RateLimitLease lease) => lease.TryGetMetadata(MetadataName.RetryAfter, out var wait) ? wait : TimeSpan.FromSeconds(1);
+
+    bool IsFree(HttpContext context, out Caller? caller) =>
+        (caller = Caller.Of(context.User)) == LocalHandler.Anybody && !_limits.ApplyLocally;
+
+    static IPAddress AddressOf(HttpContext context) => context.Connection.RemoteIpAddress ?? IPAddress.None;
+
+    static RateLimitPartition<TKey> Bucket<TKey>(TKey key, int perSecond, int burst) => RateLimitPartition.GetTokenBucketLimiter(key, _ => new TokenBucketRateLimiterOptions
+    {
+        TokenLimit = burst,
+        TokensPerPeriod = Math.Max(1, perSecond / 10),
+        ReplenishmentPeriod = TimeSpan.FromSeconds(perSecond >= 10 ? 0.1 : 1.0 / perSecond),
+        QueueLimit = 0,
+    });
+}
