@@ -22,13 +22,13 @@ sealed class ModelFiles(ArtifactStore store, IOptions<ApiOptions> options, TimeP
         : throw new FailureException("models_disabled", "This platform has no folder for models. Set Artifacts:ModelsRoot.");
 
     // By the tenant's own view: a link in place of the folder leads nowhere else.
-    string FolderOf(string tenant, string name) => store.For(tenant)
-        .LocalPath(FileUri.Append(FileUri.FromPath(Root), ArtifactStore.FolderOf(tenant), name), ArtifactAccess.Model, "models");
+    string PathOf(string tenant, params string[] names) => store.For(tenant)
+        .LocalPath(FileUri.Append(FileUri.FromPath(Root), [ArtifactStore.FolderOf(tenant), .. names]), ArtifactAccess.Model, "models");
 
     /// <exception cref="FailureException">Empty, or larger than allowed.</exception>
     public async Task<IncomingModel> TakeAsync(string tenant, Stream content, string field, CancellationToken cancellationToken)
     {
-        var folder = Directory.CreateDirectory(FolderOf(tenant, ".incoming"));
+        var folder = Directory.CreateDirectory(PathOf(tenant, ".incoming"));
         foreach (var old in folder.EnumerateFiles().Where(f => f.LastWriteTimeUtc < clock.GetUtcNow().UtcDateTime - Abandoned))
             old.Delete();
 
@@ -50,7 +50,7 @@ sealed class ModelFiles(ArtifactStore store, IOptions<ApiOptions> options, TimeP
     /// <returns>URI of the file in its final place.</returns>
     public string Keep(string tenant, IncomingModel model)
     {
-        var path = Path.Join(FolderOf(tenant, model.Sha256[..2]), $"{model.Sha256}.onnx");
+        var path = PathOf(tenant, model.Sha256[..2], $"{model.Sha256}.onnx");
         if (!File.Exists(path))
         {
             Directory.CreateDirectory(Path.GetDirectoryName(path)!);
