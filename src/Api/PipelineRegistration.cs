@@ -10,6 +10,7 @@ using Artifacts;
 using MassTransit;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Hosting;
@@ -47,7 +48,12 @@ public static class PipelineRegistration
     }
 
     /// <summary>What the API's host receives: requests that come as messages.</summary>
-    public static void AddApi(this IBusRegistrationConfigurator bus) => bus.AddConsumer<BatchJobIntake, BatchJobIntakeDefinition>();
+    public static void AddApi(this IBusRegistrationConfigurator bus, IConfiguration configuration)
+    {
+        bus.AddConsumer<InputConsumer, InputDefinition>();
+        if (configuration[$"{BatchInferenceApiOptions.Section}:{nameof(BatchInferenceApiOptions.TrustedInput)}"] is { Length: > 0 })
+            bus.AddConsumer<TrustedInputConsumer, TrustedInputDefinition>();
+    }
 
     static void AddModels(this IServiceCollection services)
     {
@@ -58,10 +64,16 @@ public static class PipelineRegistration
 
     static void AddBatchInferenceApi(this IServiceCollection services)
     {
-        services.AddOptions<BatchInferenceApiOptions>().BindConfiguration(BatchInferenceApiOptions.Section).ValidateDataAnnotations().ValidateOnStart();
+        services.AddOptions<BatchInferenceApiOptions>().BindConfiguration(BatchInferenceApiOptions.Section).ValidateDataAnnotations()
+            .Validate(o => o.IsTrustedInputFree, "Api:BatchInference:TrustedInput is a name that the platform uses otherwise; choose another.")
+            .Validate<ArtifactStore>(
+                (o, store) => store.Options.Tenants.Count == 0 || store.IsOutputRoot(o.Output),
+                "Api:BatchInference:Output must be one of Artifacts:OutputRoots where there is more than one tenant (Artifacts:Tenants): each has a folder of its own below it.")
+            .ValidateOnStart();
         services.TryAddSingleton<LedgerSignal>();
         services.AddSingleton<InputProbe>();
         services.AddSingleton<JobFeeds>();
+        services.AddScoped<BatchJobIntake>();
         services.AddScoped<BatchJobSpecs>();
         services.AddScoped<BatchJobSubmission>();
         services.AddScoped<BatchJobCancellation>();

@@ -17,7 +17,7 @@ try
     builder.AddBrokerMessaging(bus =>
     {
         bus.AddPostgresMessaging<PlatformDbContext>(messaging => (messaging.Sweep, messaging.DrainDeadLetters) = (false, false));
-        bus.AddApi();
+        bus.AddApi(builder.Configuration);
     });
     builder.Services.AddSharedArtifacts();
     builder.AddApi();

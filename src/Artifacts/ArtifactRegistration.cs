@@ -1,3 +1,5 @@
+using Contracts;
+using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Options;
@@ -6,11 +8,15 @@ namespace Artifacts;
 
 public static class ArtifactRegistration
 {
+    const string Home = "Tenancy:Home";
+
     public static IServiceCollection AddArtifacts(this IServiceCollection services)
     {
         services.AddOptions<ArtifactOptions>().BindConfiguration(ArtifactOptions.Section)
+            .Configure<IConfiguration>((options, configuration) => options.HomeTenant = configuration[Home] ?? new ArtifactOptions().HomeTenant)
             .Validate(o => o.MaxTextFileBytes > 0, "Artifacts:MaxTextFileBytes must be above 0.")
             .ValidateOnStart();
+        services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<ArtifactOptions>, TenantRootsValidation>());
         services.TryAddSingleton(provider => new ArtifactStore(provider.GetRequiredService<IOptions<ArtifactOptions>>().Value));
         return services;
     }
@@ -24,5 +30,19 @@ public static class ArtifactRegistration
             .Validate(o => o.OutputRoots.Length > 0, "Artifacts:OutputRoots is missing: name the folders under which results may be written, the same for each host.")
             .Validate(o => o.ModelsRoot.Length > 0, "Artifacts:ModelsRoot is missing: name the folder of the models, the same for each host.");
         return services;
+    }
+
+    sealed class TenantRootsValidation : IValidateOptions<ArtifactOptions>
+    {
+        public ValidateOptionsResult Validate(string? name, ArtifactOptions options)
+        {
+            if (!TenantName.IsValid(options.HomeTenant))
+                return ValidateOptionsResult.Fail($"{Home} is {options.HomeTenant}; a tenant's name is {TenantName.Rule}.");
+            var wrong = options.Tenants.Keys.Order(StringComparer.Ordinal).Select(tenant =>
+                !TenantName.IsValid(tenant) ? $"Artifacts:Tenants:{tenant} names no tenant; a tenant's name is {TenantName.Rule}."
+                : tenant == options.HomeTenant ? $"Artifacts:Tenants:{tenant} is the home tenant ({Home}); its folders are Artifacts:InputRoots."
+                : null).OfType<string>().ToList();
+            return wrong.Count > 0 ? ValidateOptionsResult.Fail(wrong) : ValidateOptionsResult.Success;
+        }
     }
 }

@@ -9,7 +9,8 @@ public sealed partial class ArtifactStore
         var raw = FileUri.RawSegments(uri, field);
         var names = raw.Select(s => FileUri.Decode(s, field)).ToArray();
         var literal = '/' + string.Join('/', names);
-        if (raw.Any(NamePattern.IsPattern) && !Path.Exists(literal))
+        // Whether something outside has such a name is not to be found out: only within the roots may a glob be a name.
+        if (raw.Any(NamePattern.IsPattern) && !Path.Exists(TryAllow(literal, ArtifactAccess.Input)))
             return Glob(raw, names, uri, field);
 
         var path = Allowed(literal, ArtifactAccess.Input, field);
@@ -36,23 +37,36 @@ public sealed partial class ArtifactStore
             var (pattern, isLast) = (raw[i], i == raw.Length - 1);
             var name = names[i];
             level = level.SelectMany(folder => Entries(folder, field)
-                .Where(e => isLast != Directory.Exists(e))
-                .Where(e => NamePattern.IsPattern(pattern) ? NamePattern.Matches(pattern, Path.GetFileName(e)) : Path.GetFileName(e) == name))
+                .Where(e => NamePattern.IsPattern(pattern) ? NamePattern.Matches(pattern, Path.GetFileName(e)) : Path.GetFileName(e) == name)
+                .Where(e => isLast != IsFolder(root, e, field)))
                 .ToArray();
         }
         var files = level.Order(StringComparer.Ordinal).Select(f => Within(root, f, field)).ToArray();
         return files.Length > 0 ? files : throw FileUri.Refuse("input_missing", field, $"No file matches {uri}.");
     }
 
+    // Judged before it is looked at: what a link out leads to, and what somebody else's folder holds, is not to be found out.
+    bool IsFolder(string root, string entry, string field)
+    {
+        var isLink = new FileInfo(entry).LinkTarget is not null;
+        if (isLink && TryAllow(entry, ArtifactAccess.Input) is null)
+            throw FileUri.Refuse("path_outside_roots", field, $"{Path.GetRelativePath(root, entry)} is a link that leads out of the folders allowed for this.");
+        if (!Directory.Exists(entry))
+            return false;
+        return isLink || TryAllow(entry, ArtifactAccess.Input) is not null
+            ? true
+            : throw FileUri.Refuse("path_outside_roots", field, "It holds a folder that is not allowed for this; give the folders that are.");
+    }
+
     // A link inside a folder may lead anywhere: each file is checked on its own.
     PinnedFile Within(string folder, string path, string field) =>
         Pin(Allowed(path, ArtifactAccess.Input, field), Path.GetRelativePath(folder, path), field);
 
-    static IEnumerable<string> Walk(string root, string folder, string field)
+    IEnumerable<string> Walk(string root, string folder, string field)
     {
         foreach (var entry in Entries(folder, field))
         {
-            if (!Directory.Exists(entry))
+            if (!IsFolder(root, entry, field))
                 yield return entry;
             else if (new DirectoryInfo(entry).LinkTarget is not null)
                 throw FileUri.Refuse("path_outside_roots", field, $"{Path.GetRelativePath(root, entry)} is a link to a folder; such links are not followed, give the folder itself.");

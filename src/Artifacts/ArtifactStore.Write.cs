@@ -84,7 +84,7 @@ public sealed partial class ArtifactStore
     public void DeleteFolderIfEmpty(string uri)
     {
         var path = LocalPath(uri, ArtifactAccess.Output);
-        if (!outputs.Contains(path) && Directory.Exists(path) && !Directory.EnumerateFileSystemEntries(path).Any())
+        if (!places.IsShared(path) && Directory.Exists(path) && !Directory.EnumerateFileSystemEntries(path).Any())
             Directory.Delete(path);
     }
 
@@ -93,8 +93,8 @@ public sealed partial class ArtifactStore
     {
         var path = LocalPath(uri, ArtifactAccess.Output);
         var named = '/' + string.Join('/', FileUri.RawSegments(uri, "uri").Select(s => FileUri.Decode(s, "uri")));
-        if (outputs.Contains(path) || new DirectoryInfo(named).LinkTarget is not null)
-            throw FileUri.Refuse("path_outside_roots", "uri", $"{named} is an output root or a link, which are never deleted.");
+        if (places.IsShared(path) || new DirectoryInfo(named).LinkTarget is not null)
+            throw FileUri.Refuse("path_outside_roots", "uri", $"{named} is an output root, a tenant's folder or a link, which are never deleted.");
         if (Directory.Exists(path))
             Directory.Delete(path, recursive: true);
     }

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Contracts;
 
 namespace Artifacts;
@@ -24,14 +25,46 @@ public enum ArtifactAccess
 /// <param name="ModifiedTicks">UTC.</param>
 public sealed record PinnedFile(string Uri, string Path, string Source, long Length, long ModifiedTicks);
 
-/// <summary>The only way from a URI to a file. Every path it gives lies within the roots, links followed.</summary>
-public sealed partial class ArtifactStore(ArtifactOptions options)
+/// <summary>
+/// The only way from a URI to a file. Every path it gives lies within the roots, links followed. The store itself is for the platform's
+/// own work and gives any tenant's files; for what a tenant asks, see <see cref="For"/>.
+/// </summary>
+public sealed partial class ArtifactStore
 {
-    readonly string[] inputs = Roots(options.InputRoots);
-    readonly string[] outputs = Roots(options.OutputRoots);
-    readonly string[] models = Roots([options.ModelsRoot]);
+    readonly ArtifactPlaces places;
+    readonly ConcurrentDictionary<string, ArtifactStore> views;
+    readonly string? tenant;
 
-    public ArtifactOptions Options => options;
+    public ArtifactStore(ArtifactOptions options) : this(options, new ArtifactPlaces(options), [], null)
+    {
+    }
+
+    ArtifactStore(ArtifactOptions options, ArtifactPlaces places, ConcurrentDictionary<string, ArtifactStore> views, string? tenant) =>
+        (Options, this.places, this.views, this.tenant) = (options, places, views, tenant);
+
+    public ArtifactOptions Options { get; }
+
+    /// <summary>The same store for one tenant: what is not its own does not exist.</summary>
+    /// <exception cref="ArgumentException">No tenant can be called so.</exception>
+    public ArtifactStore For(string tenant) => TenantName.IsValid(tenant)
+        ? views.GetOrAdd(tenant, name => new ArtifactStore(Options, places, views, name))
+        : throw new ArgumentException($"A tenant's name is {TenantName.Rule}.", nameof(tenant));
+
+    /// <summary>Name of a tenant's own folder, in each output root and in the models root.</summary>
+    public static string FolderOf(string tenant) => $"@{tenant}";
+
+    /// <summary>Whether the URI is an output root itself, where each tenant has a folder.</summary>
+    public bool IsOutputRoot(string uri)
+    {
+        try
+        {
+            return places.IsOutputRoot(LocalPath(uri, ArtifactAccess.Output));
+        }
+        catch (FailureException)
+        {
+            return false;
+        }
+    }
 
     /// <summary>The real path of a URI without a glob; it need not exist.</summary>
     /// <param name="field">What the caller called it; failures name it.</param>
@@ -55,14 +88,13 @@ public sealed partial class ArtifactStore(ArtifactOptions options)
         return file.Exists && file.Length == length && file.LastWriteTimeUtc.Ticks == modifiedTicks;
     }
 
-    internal string Allowed(string path, ArtifactAccess access, string field)
-    {
-        var real = RealPath.Of(path);
-        if (real is not null && RootsFor(access).Any(root => RealPath.IsWithin(real, root)))
-            return real;
+    internal string Allowed(string path, ArtifactAccess access, string field) => TryAllow(path, access) ??
         // Where a link leads to is not said: it would tell what lies outside.
-        throw FileUri.Refuse("path_outside_roots", field, $"{path} is not within the folders allowed for this; ask the operator which are (Artifacts:{Setting(access)}).");
-    }
+        throw FileUri.Refuse("path_outside_roots", field, $"{path} is not within the folders allowed for this; {Advice(access)}.");
+
+    /// <returns>The real path; null when it is not allowed.</returns>
+    string? TryAllow(string path, ArtifactAccess access) =>
+        RealPath.Of(path) is { } real && (tenant is null ? places.Allows(access, real) : places.Allows(tenant, access, real)) ? real : null;
 
     internal static PinnedFile Pin(string path, string source, string field)
     {
@@ -86,13 +118,15 @@ public sealed partial class ArtifactStore(ArtifactOptions options)
         return new PinnedFile(FileUri.FromPath(path), path, source, file.Length, file.LastWriteTimeUtc.Ticks);
     }
 
-    string[] RootsFor(ArtifactAccess access) => access switch
-    {
-        ArtifactAccess.Input => inputs,
-        ArtifactAccess.Output => outputs,
-        ArtifactAccess.Model => models,
-        _ => [.. inputs, .. outputs, .. models],
-    };
+    // Nothing but the tenant's own: that there are others is not said.
+    string Advice(ArtifactAccess access) => tenant is null || tenant == Options.HomeTenant
+        ? $"ask the operator which are ({ArtifactOptions.Section}:{Setting(access)})"
+        : access switch
+        {
+            ArtifactAccess.Output when places.OutputsOf(tenant).ToList() is { Count: > 0 } own => $"give {string.Join(" or ", own)}, or a folder below it",
+            ArtifactAccess.Input => $"ask the operator which are ({ArtifactOptions.Section}:{nameof(ArtifactOptions.Tenants)}:{tenant}:{Setting(access)})",
+            _ => "ask the operator which are",
+        };
 
     static string Setting(ArtifactAccess access) => access switch
     {
@@ -100,7 +134,4 @@ public sealed partial class ArtifactStore(ArtifactOptions options)
         ArtifactAccess.Model => nameof(ArtifactOptions.ModelsRoot),
         _ => nameof(ArtifactOptions.InputRoots),
     };
-
-    static string[] Roots(IEnumerable<string> folders) =>
-        [.. folders.Where(f => f.Length > 0).Select(f => RealPath.Of(Path.GetFullPath(f)) ?? throw new ArgumentException($"{f} is a circle of links."))];
 }

@@ -13,11 +13,14 @@ public static class FileUri
     static readonly UTF8Encoding Strict = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
 
     public static string FromPath(string path) =>
-        Scheme + string.Join('/', Path.GetFullPath(path).Split('/').Select(Uri.EscapeDataString));
+        Scheme + string.Join('/', Path.GetFullPath(path).Split('/').Select(Escape));
 
     /// <summary>The folder or file below <paramref name="uri"/>.</summary>
     public static string Append(string uri, params string[] segments) =>
-        uri.TrimEnd('/') + string.Concat(segments.Select(s => '/' + Uri.EscapeDataString(s)));
+        uri.TrimEnd('/') + string.Concat(segments.Select(s => '/' + Escape(s)));
+
+    // An @ is legal in a path, and tenants' folders are read by people.
+    static string Escape(string segment) => Uri.EscapeDataString(segment).Replace("%40", "@", StringComparison.Ordinal);
 
     /// <summary>The path's names, still as the caller wrote them: a glob's letters and escaped ones are different things.</summary>
     internal static string[] RawSegments(string uri, string field)

@@ -21,7 +21,7 @@ static class Platform
             bus.AddPostgresMessaging<PlatformDbContext>();
             bus.AddConsumers();
             bus.AddWorker();
-            bus.AddApi();
+            bus.AddApi(builder.Configuration);
         });
         builder.Services.AddWorker();
         builder.AddApi();

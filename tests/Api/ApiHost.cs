@@ -115,7 +115,7 @@ public class ApiHost : IAsyncLifetime
             bus.AddConsumer<EventRecorder, PlainJsonReader<EventRecorder>>();
             bus.AddConsumer<UpdateRecorder, PlainJsonReader<UpdateRecorder>>();
             AddWorker(builder, bus);
-            bus.AddApi();
+            bus.AddApi(builder.Configuration);
         });
         builder.AddApi();
         Change(builder.Services);

@@ -1,15 +1,12 @@
-using System.Net.Mime;
 using System.Text;
 using System.Text.Json;
 using Contracts;
 using Contracts.BatchInference;
 using MassTransit;
-using MassTransit.Serialization;
 using Messaging;
 using Messaging.PlainJson;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.DependencyInjection;
-using Npgsql;
 using Sagas.WorkLedger;
 using Support;
 
@@ -21,6 +18,8 @@ namespace Api.Tests;
 public sealed class IntakeTests(ApiHost host)
 {
     const string Rows = "rows.parquet";
+
+    readonly InputQueue _queue = new(host, BatchQueues.Input);
 
     [Fact]
     public async Task Plain_JSON_starts_the_job_that_it_names()
@@ -63,15 +62,16 @@ public sealed class IntakeTests(ApiHost host)
     [Fact]
     public async Task The_id_of_the_message_is_the_name_where_the_body_has_none()
     {
-        var name = NewName();
+        var name = Guid.CreateVersion7();
 
         await SendAsync(Body(null), messageId: name);
+        await StartedAsync(name);
         await SendAsync(Body(null), messageId: name);
-        await SendAsync(Body(name));
+        await SendAsync(Body($"{name}"));
 
-        await StartedAsync(IncomingJobId(name));
         await AfterwardsAsync();
-        (await CountAsync(name)).ShouldBe(1);
+        (await CountAsync($"{name}")).ShouldBe(1);
+        (await LettersAsync($"{name}")).ShouldBeEmpty();
     }
 
     [Fact]
@@ -151,9 +151,36 @@ public sealed class IntakeTests(ApiHost host)
         var rejected = await OutputAsync(IncomingJobId(name));
         rejected.Type.ShouldBe(BatchEventTypes.Rejected);
         rejected.Status.ShouldBe("Rejected");
+        (rejected.Tenant, rejected.Queue).ShouldBe(("local", "batch-inference-input"));
         rejected.Links.ShouldBeNull();
         rejected.Failure!.Fields.Select(f => f.Field).ShouldBe(["model", "batchSize", "nonsense"], ignoreOrder: true);
         (await CountAsync(name)).ShouldBe(0);
+    }
+
+    [Fact]
+    public async Task Whoever_says_here_whose_job_it_is_is_refused()
+    {
+        var name = NewName();
+
+        await SendAsync("""{ "tenant": "local", """ + Body(name)[1..]);
+
+        (await LetterAsync(name)).Error.ShouldContain("tenant: unknown_field: ");
+        var rejected = await OutputAsync(IncomingJobId(name));
+        (rejected.Type, rejected.Tenant).ShouldBe((BatchEventTypes.Rejected, "local"));
+        (await CountAsync(name)).ShouldBe(0);
+    }
+
+    // So that who hears of a refusal twice, from before and after an update, knows it as the same.
+    [Fact]
+    public async Task The_id_of_a_refusal_follows_from_name_and_body()
+    {
+        var (id, body) = (Guid.CreateVersion7(), "no JSON");
+
+        await SendAsync(body, messageId: id);
+
+        (await OutputAsync(id)).Reference.ShouldBe($"{id}");
+        var sha256 = Convert.ToHexStringLower(System.Security.Cryptography.SHA256.HashData(Encoding.UTF8.GetBytes(body)));
+        host.Events[id].Single().MessageId.ShouldBe(NamedGuid.Of($"refused\nlocal\n{id}\n{sha256}"));
     }
 
     [Fact]
@@ -188,7 +215,7 @@ public sealed class IntakeTests(ApiHost host)
         foreach (var (text, _) in garbage)
             await SendAsync(text);
         await SendAsync("");
-        await SendAsync([0xFF, 0xFE, 0x00, .. Encoding.UTF8.GetBytes(mark)], null, "garbage/;;");
+        await _queue.SendAsync([0xFF, 0xFE, 0x00, .. Encoding.UTF8.GetBytes(mark)], null, "garbage/;;");
         await SendAsync(Body(mark));
 
         await StartedAsync(IncomingJobId(mark));
@@ -233,7 +260,7 @@ public sealed class IntakeTests(ApiHost host)
     {
         var message = NewName();
 
-        await SendAsync($$"""{ "jobId": "{{jobId}}", "model": "risk", "maxErrors": 1, "keyColumns": ["{{message}}"] }""", messageId: message);
+        await SendAsync($$"""{ "jobId": "{{jobId}}", "model": "risk", "maxErrors": 1, "keyColumns": ["{{message}}"] }""");
 
         (await LetterAsync(message)).Error.ShouldContain("jobId: invalid_text: ");
     }
@@ -254,6 +281,8 @@ public sealed class IntakeTests(ApiHost host)
         var json = JsonSerializer.Deserialize<JsonElement>(text);
         json.GetProperty("type").GetString().ShouldBe(BatchEventTypes.Started);
         json.GetProperty("jobId").GetGuid().ShouldBe(id);
+        json.GetProperty("tenant").GetString().ShouldBe("local");
+        json.TryGetProperty("queue", out _).ShouldBeFalse();
         json.TryGetProperty("message", out _).ShouldBeFalse();
         json.TryGetProperty("failure", out _).ShouldBeFalse();
     }
@@ -282,36 +311,13 @@ public sealed class IntakeTests(ApiHost host)
     static string Envelope(Guid messageId, string message) =>
         $$"""{ "messageId": "{{messageId}}", "messageType": ["urn:message:Theirs:ScoreTable"], "message": {{message}}, "headers": {}, "host": { "machineName": "theirs" } }""";
 
-    Task SendAsync(string body, string? messageId = null, string? contentType = null) => SendAsync(Encoding.UTF8.GetBytes(body), messageId, contentType);
+    Task SendAsync(string body, Guid? messageId = null, string? contentType = null) => _queue.SendAsync(body, messageId, contentType);
 
-    async Task SendAsync(byte[] body, string? messageId, string? contentType)
-    {
-        var queue = await host.Services.GetRequiredService<IBus>().GetSendEndpoint(QueueAddress.Of(BatchQueues.Input));
-        await queue.Send(new SerializedMessageBody(), Pipe.Execute<SendContext<SerializedMessageBody>>(context =>
-        {
-            var type = new ContentType(contentType is null or "garbage/;;" ? "text/plain" : contentType);
-            context.Serializer = new CopyBodySerializer(type, new BytesMessageBody(body));
-            context.ContentType = type;
-            if (messageId is not null)
-                context.Headers.Set("MessageId", messageId);
-        }));
-    }
-
-    async Task<WorkJob> StartedAsync(Guid id)
-    {
-        WorkJob? job = null;
-        await Eventually.TrueAsync(
-            async () => (job = await host.WithDbAsync(db => db.WorkJobs.AsNoTracking().SingleOrDefaultAsync(j => j.Id == id))) is not null, $"job {id}");
-        return job!;
-    }
+    Task<WorkJob> StartedAsync(Guid id) => _queue.StartedAsync(id);
 
     Task<int> CountAsync(string reference) => host.WithDbAsync(db => db.WorkJobs.CountAsync(j => j.Reference == reference));
 
-    async Task<BatchInferenceOutput> OutputAsync(Guid id)
-    {
-        await Eventually.TrueAsync(() => host.EventsOf(id).Count > 0, $"an event of job {id}");
-        return host.EventsOf(id)[0];
-    }
+    Task<BatchInferenceOutput> OutputAsync(Guid id) => _queue.OutputAsync(id);
 
     // The queue is read in order, four at a time: once four more have gone through, all before them have.
     async Task AfterwardsAsync()
@@ -323,25 +329,9 @@ public sealed class IntakeTests(ApiHost host)
             await StartedAsync(IncomingJobId(name));
     }
 
-    async Task<Letter> LetterAsync(string mark)
-    {
-        await Eventually.TrueAsync(async () => (await LettersAsync(mark)).Count > 0, $"a dead letter that holds {mark}");
-        return (await LettersAsync(mark))[0];
-    }
+    Task<DeadInput> LetterAsync(string mark) => _queue.LetterAsync(mark);
 
-    async Task<List<Letter>> LettersAsync(string mark)
-    {
-        await using var command = host.Services.GetRequiredService<NpgsqlDataSource>().CreateCommand(
-            "SELECT queue, reason, error, stack, body FROM messaging.dead WHERE queue = 'batch-inference-input' AND position($1 IN body) > 0");
-        command.Parameters.Add(new NpgsqlParameter<byte[]> { TypedValue = Encoding.UTF8.GetBytes(mark) });
-        await using var reader = await command.ExecuteReaderAsync();
-        var letters = new List<Letter>();
-        while (await reader.ReadAsync())
-            letters.Add(new Letter(reader.GetString(0), reader.GetString(1), reader[2] as string ?? "", reader[3] as string, (byte[])reader[4]));
-        return letters;
-    }
-
-    sealed record Letter(string Queue, string Reason, string Error, string? Stack, byte[] Body);
+    Task<List<DeadInput>> LettersAsync(string mark) => _queue.LettersAsync(mark);
 
     public sealed record ScoreMyTable(string JobId, string Model, TableOfMine Input);
 

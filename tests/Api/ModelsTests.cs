@@ -26,7 +26,7 @@ public sealed class ModelsTests(ApiHost host)
         body.GetProperty("rowsPerSecond").GetDouble().ShouldBe(1234);
         body.GetProperty("description").GetString().ShouldBe("Mine");
         body.GetProperty("signature").GetProperty("inputs")[0].GetProperty("name").GetString().ShouldBe("features");
-        File.ReadAllText(Path.Combine(host.Models, version[..2], $"{version}.onnx")).ShouldBe("good by uri");
+        File.ReadAllText(Path.Combine(host.Models, "@local", version[..2], $"{version}.onnx")).ShouldBe("good by uri");
 
         var again = await host.PostAsync("/api/v1/models", new { name = "by-uri", uri = ApiHost.Uri(path) });
         again.StatusCode.ShouldBe(HttpStatusCode.OK);
@@ -48,7 +48,7 @@ public sealed class ModelsTests(ApiHost host)
         var update = updates.Single(u => u.Version == second);
         update.Type.ShouldBe("model-version-registered");
         update.Link.ShouldBe($"/api/v1/models/announced/versions/{second}");
-        (update.Bytes, update.RowsPerSecond).ShouldBe((30, 1234));
+        (update.Tenant, update.Bytes, update.RowsPerSecond).ShouldBe(("local", 30, 1234));
     }
 
     [Fact]
@@ -156,7 +156,7 @@ public sealed class ModelsTests(ApiHost host)
 
         answers.ShouldAllBe(a => a.IsSuccessStatusCode);
         (await host.WithDbAsync(db => db.Models.CountAsync(m => m.Name == "at-once"))).ShouldBe(1);
-        File.Exists(Path.Combine(host.Models, Sha256("good at once")[..2], $"{Sha256("good at once")}.onnx")).ShouldBeTrue();
+        File.Exists(Path.Combine(host.Models, "@local", Sha256("good at once")[..2], $"{Sha256("good at once")}.onnx")).ShouldBeTrue();
         Incoming().ShouldBeEmpty();
     }
 
@@ -187,7 +187,7 @@ public sealed class ModelsTests(ApiHost host)
         await (await UploadAsync("with-key", "good with another file", "model-key")).ProblemAsync(422, "idempotency_key_reused");
     }
 
-    string[] Incoming() => Path.Combine(host.Models, ".incoming") is var folder && Directory.Exists(folder) ? Directory.GetFiles(folder) : [];
+    string[] Incoming() => Path.Combine(host.Models, "@local", ".incoming") is var folder && Directory.Exists(folder) ? Directory.GetFiles(folder) : [];
 
     Task<HttpResponseMessage> UploadAsync(string name, string text, string? key = null)
     {

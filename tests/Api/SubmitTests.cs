@@ -32,7 +32,7 @@ public sealed class SubmitTests(ApiHost host)
 
         var spec = await host.WithDbAsync(async db => WireJson.Read<BatchJobSpec>((await db.WorkJobs.SingleAsync(j => j.Id == id)).Spec));
         spec.Mapping.Inputs.Single().Columns.ShouldBe(["age", "income"]);
-        spec.Output.ShouldBe(new OutputSpec(ApiHost.Uri(host.Outputs), "parquet"));
+        spec.Output.ShouldBe(new OutputSpec(ApiHost.Uri(host.Outputs, "@local"), "parquet"));
         spec.DeadlineSeconds.ShouldBe(3600);
         spec.MaxErrorRate.ShouldBe(0.01);
     }

@@ -138,6 +138,15 @@ public sealed class ArtifactStoreTests : IDisposable
     }
 
     [Fact]
+    public void A_root_may_have_a_globs_letters_in_its_name()
+    {
+        folder.Write("in [1]/x.csv", "a\n1\n");
+        var odd = new ArtifactStore(new ArtifactOptions { InputRoots = [folder["in [1]"]] });
+        odd.List("file://" + folder["in [1]/x.csv"], [".csv"]).ShouldHaveSingleItem().Source.ShouldBe("x.csv");
+        odd.List("file://" + folder["in [1]"], [".csv"]).ShouldHaveSingleItem();
+    }
+
+    [Fact]
     public void A_uri_round_trips_any_name()
     {
         const string name = "ünï #1 100%?*[x] a+b.csv";
@@ -145,6 +154,18 @@ public sealed class ArtifactStoreTests : IDisposable
         var file = store.Pin(In(Uri.EscapeDataString(name)), ArtifactAccess.Input);
         file.Source.ShouldBe(name);
         store.Pin(file.Uri, ArtifactAccess.Input).ShouldBe(file);
+    }
+
+    [Theory]
+    [InlineData("@acme/x@y.csv", "@acme/x@y.csv")]
+    [InlineData("a b/50%40.csv", "a%20b/50%2540.csv")]
+    public void A_uri_that_is_given_out_shows_the_at_and_either_form_is_taken(string name, string written)
+    {
+        folder.Write($"in/{name}", "a\n");
+        var file = store.Pin(In(written), ArtifactAccess.Input);
+        file.Uri.ShouldEndWith("/in/" + written);
+        FileUri.Append("file:///out/", name.Split('/')).ShouldBe("file:///out/" + written);
+        store.Pin(file.Uri.Replace("@", "%40", StringComparison.Ordinal), ArtifactAccess.Input).ShouldBe(file);
     }
 
     [Fact]

@@ -48,7 +48,7 @@ sealed class Platform : IAsyncDisposable
     /// </summary>
     internal Task ManifestAsync(Guid job)
     {
-        var manifest = Path.Combine(process.DataFolder, "results", $"{job}", "_manifest.json");
+        var manifest = Path.Combine(process.DataFolder, "results", "@local", $"{job}", "_manifest.json");
         var asked = System.Diagnostics.Stopwatch.StartNew();
         return Eventually.TrueAsync(
             async () =>

@@ -22,15 +22,16 @@ public sealed class AnnouncementTests(PostgresServer server) : IClassFixture<Pos
     public async Task The_end_of_a_job_is_told_with_the_ledgers_counts_and_the_senders_name()
     {
         await using var ledger = await LedgerHost.StartAsync(server);
-        var job = await ledger.PlanAsync(2);
+        var job = await ledger.PlanAsync(2, tenant: "acme");
         await ledger.CommitAsync(LedgerHost.Scored(job, 0), LedgerHost.Scored(job, 1, quarantined: 1));
         await ledger.InScopeAsync((db, _, token) => db.WorkJobs.Where(j => j.Id == job).ExecuteUpdateAsync(s => s.SetProperty(j => j.Reference, "order-1"), token));
 
-        await PublishAsync(ledger, new BatchJobCompleted(job, "local", "file:///out/_manifest.json", "abc", 19, 1, WithErrors: true));
+        await PublishAsync(ledger, new BatchJobCompleted(job, "acme", "file:///out/_manifest.json", "abc", 19, 1, WithErrors: true));
 
         var told = await OutputAsync(ledger, job);
         told.Type.ShouldBe("batch-job-completed");
         told.Status.ShouldBe("CompletedWithErrors");
+        told.Tenant.ShouldBe("acme");
         told.Reference.ShouldBe("order-1");
         told.Rows.ShouldBe(new JobRows(20, 19, 1, 0, 0));
         (told.ManifestUri, told.ManifestSha256).ShouldBe(("file:///out/_manifest.json", "abc"));
@@ -68,7 +69,7 @@ public sealed class AnnouncementTests(PostgresServer server) : IClassFixture<Pos
         await two.StartAsync(CancellationToken.None);
 
         var first = await MetricsAsync(ledger, job, m => m.RowsDone == 0);
-        (first.Type, first.Status, first.RowsTotal, first.ShardsTotal, first.RowsPerSecond).ShouldBe(("batch-job-progress", "Scoring", 40, 4, null));
+        (first.Type, first.Tenant, first.Status, first.RowsTotal, first.ShardsTotal, first.RowsPerSecond).ShouldBe(("batch-job-progress", "local", "Scoring", 40, 4, null));
         await ledger.CommitAsync(LedgerHost.Scored(job, 0));
         var second = await MetricsAsync(ledger, job, m => m.RowsDone == 10);
         second.RowsPerSecond.ShouldNotBeNull();

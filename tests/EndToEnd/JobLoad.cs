@@ -141,7 +141,7 @@ sealed class JobLoad
     (int Jobs, long Rows) Written()
     {
         var mine = Ids.Select(id => id.ToString()).ToHashSet();
-        var folders = Directory.GetDirectories(_group.Results).Where(folder => mine.Contains(Path.GetFileName(folder)) && File.Exists(Path.Combine(folder, "_manifest.json"))).ToList();
+        var folders = Directory.GetDirectories(Path.Combine(_group.Results, "@local")).Where(folder => mine.Contains(Path.GetFileName(folder)) && File.Exists(Path.Combine(folder, "_manifest.json"))).ToList();
         var parts = folders.SelectMany(folder => Directory.GetFiles(folder, "part-*.parquet")).ToList();
         return (folders.Count, parts.Count == 0 ? 0 : Tables.CountRows(parts));
     }

@@ -18,14 +18,15 @@ sealed class BatchJobSpecs(PlatformDbContext db, InputProbe probe, ArtifactStore
     const int MostDeadlineSeconds = 7 * 24 * 3600;
     const int MostColumns = 10_000;
 
+    /// <param name="tenant">Who asks: by its folders the files are judged.</param>
     /// <exception cref="FailureException">At least one field is wrong.</exception>
-    public async Task<BatchJobSpec> MakeAsync(SubmitBatchJobRequest request, FieldErrors errors, CancellationToken cancellationToken)
+    public async Task<BatchJobSpec> MakeAsync(string tenant, SubmitBatchJobRequest request, FieldErrors errors, CancellationToken cancellationToken)
     {
         CheckRanges(request, errors);
         var model = await FindModelAsync(request, errors, cancellationToken);
-        var input = FindInput(request, model, errors);
-        var output = FindOutput(request, errors);
-        var mapping = await MapAsync(request, model, input, errors, cancellationToken);
+        var input = FindInput(tenant, request, model, errors);
+        var output = FindOutput(tenant, request, errors);
+        var mapping = await MapAsync(tenant, request, model, input, errors, cancellationToken);
         errors.ThrowIfAny();
 
         return new BatchJobSpec(
@@ -106,12 +107,13 @@ sealed class BatchJobSpecs(PlatformDbContext db, InputProbe probe, ArtifactStore
         return null;
     }
 
-    InputSpec? FindInput(SubmitBatchJobRequest request, RegisteredModel? model, FieldErrors errors)
+    InputSpec? FindInput(string tenant, SubmitBatchJobRequest request, RegisteredModel? model, FieldErrors errors)
     {
         if (errors.Has("input"))
             return null;
         var uri = request.Input?.Uri;
-        if (string.IsNullOrEmpty(uri) && request.Input is null && model is not null)
+        // The samples lie in the home tenant's folders.
+        if (string.IsNullOrEmpty(uri) && request.Input is null && model is not null && tenant == store.Options.HomeTenant)
             uri = options.Value.SampleInputs.GetValueOrDefault(model.Name);
         if (string.IsNullOrEmpty(uri))
         {
@@ -124,24 +126,24 @@ sealed class BatchJobSpecs(PlatformDbContext db, InputProbe probe, ArtifactStore
         return Found(errors, "input.uri", () => new InputSpec(uri, TabularFormat.Resolve(request.Input?.Format, uri)));
     }
 
-    OutputSpec? FindOutput(SubmitBatchJobRequest request, FieldErrors errors)
+    OutputSpec? FindOutput(string tenant, SubmitBatchJobRequest request, FieldErrors errors)
     {
         if (errors.Has("output"))
             return null;
-        var uri = string.IsNullOrEmpty(request.Output?.Uri) ? options.Value.Output : request.Output.Uri;
-        var path = Found(errors, "output.uri", () => store.LocalPath(uri, ArtifactAccess.Output, "output.uri"));
+        var uri = string.IsNullOrEmpty(request.Output?.Uri) ? FileUri.Append(options.Value.Output, ArtifactStore.FolderOf(tenant)) : request.Output.Uri;
+        var path = Found(errors, "output.uri", () => store.For(tenant).LocalPath(uri, ArtifactAccess.Output, "output.uri"));
         var format = Found(errors, "output.format", () => TabularFormat.Resolve(request.Output?.Format ?? TabularFormat.Parquet, uri, "output.format"));
         return path is null || format is null ? null : new OutputSpec(uri.TrimEnd('/'), format);
     }
 
     async Task<FeatureMapping?> MapAsync(
-        SubmitBatchJobRequest request, RegisteredModel? model, InputSpec? input, FieldErrors errors, CancellationToken cancellationToken)
+        string tenant, SubmitBatchJobRequest request, RegisteredModel? model, InputSpec? input, FieldErrors errors, CancellationToken cancellationToken)
     {
         if (input is null)
             return null;
         try
         {
-            var table = await probe.OpenAsync(input, cancellationToken);
+            var table = await probe.OpenAsync(tenant, input, cancellationToken);
             if (model is not null && !errors.Has("features") && !errors.Has("keyColumns"))
                 return FeatureMap.Resolve(model.ReadSignature(), table, request.Features, request.KeyColumns ?? []).Mapping;
         }

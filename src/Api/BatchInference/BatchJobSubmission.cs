@@ -25,7 +25,7 @@ sealed class BatchJobSubmission(PlatformDbContext db, IPublishEndpoint publish, 
             return first;
 
         await quotas.CheckJobsAsync(cancellationToken);
-        var spec = await specs.MakeAsync(request, errors, cancellationToken);
+        var spec = await specs.MakeAsync(caller.Tenant, request, errors, cancellationToken);
         var id = NewId.NextSequentialGuid();
         var accepted = Answer.Of(StatusCodes.Status202Accepted, answer(id), JobLinks.Of(id).Self);
         return await idempotency.SaveAsync(
@@ -42,7 +42,7 @@ sealed class BatchJobSubmission(PlatformDbContext db, IPublishEndpoint publish, 
         row.RequestSha256 = requestSha256;
         row.RequestedBy = requestedBy;
         await outbox.Publish(new SubmitBatchJob(id, tenant, spec), cancellationToken);
-        var started = new BatchInferenceOutput(BatchEventTypes.Started, id, reference, BatchJobStatus.Submitted, now, Links: JobLinks.Of(id));
+        var started = new BatchInferenceOutput(BatchEventTypes.Started, id, tenant, reference, BatchJobStatus.Submitted, now, Links: JobLinks.Of(id));
         await outbox.AnnounceAsync(started, cancellationToken);
     }
 }

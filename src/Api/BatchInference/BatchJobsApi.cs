@@ -83,7 +83,7 @@ static class BatchJobsApi
     }
 
     static async Task<Results<Ok<BatchJobResults>, ProblemHttpResult>> ResultsAsync(
-        Guid id, PlatformDbContext db, ArtifactStore store, CancellationToken cancellationToken)
+        HttpContext context, Guid id, PlatformDbContext db, ArtifactStore store, CancellationToken cancellationToken)
     {
         if (await db.BatchJobAsync(id, cancellationToken) is not { } row)
             return Problem.JobNotFound(id);
@@ -92,7 +92,8 @@ static class BatchJobsApi
         if (row.Saga is not { ManifestUri: { } uri, ManifestSha256: { } sha256 })
             return Problem.From("no_results", $"The job is {row.Status} and published nothing.");
 
-        var manifest = JsonSerializer.Deserialize<JsonElement>(await File.ReadAllBytesAsync(store.Pin(uri, ArtifactAccess.Output).Path, cancellationToken));
+        var file = store.For(Tenant.Of(context)).Pin(uri, ArtifactAccess.Output);
+        var manifest = JsonSerializer.Deserialize<JsonElement>(await File.ReadAllBytesAsync(file.Path, cancellationToken));
         var folder = uri[..uri.LastIndexOf('/')];
         string[] files = [uri, .. FileNames(manifest, "parts").Concat(FileNames(manifest, "quarantine")).Select(name => FileUri.Append(folder, name))];
         return TypedResults.Ok(new BatchJobResults(id, row.Status, uri, sha256, files, manifest));

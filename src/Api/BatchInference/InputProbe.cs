@@ -20,13 +20,14 @@ sealed class InputProbe : IDisposable
             DuckDbLibrary.Load(NativeParts.DuckDb());
     }
 
+    /// <param name="tenant">Who asks.</param>
     /// <exception cref="Contracts.FailureException">The input cannot be scored, and why.</exception>
-    public async Task<TabularInput> OpenAsync(InputSpec input, CancellationToken cancellationToken)
+    public async Task<TabularInput> OpenAsync(string tenant, InputSpec input, CancellationToken cancellationToken)
     {
         await _places.WaitAsync(cancellationToken);
         try
         {
-            return TabularInput.Open(input, _store, TabularInput.FilesAtSubmit, cancellationToken: cancellationToken);
+            return TabularInput.Open(input, _store.For(tenant), TabularInput.FilesAtSubmit, cancellationToken: cancellationToken);
         }
         finally
         {

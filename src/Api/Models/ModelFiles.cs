@@ -12,7 +12,7 @@ sealed record IncomingModel(string Path, string Uri, string Sha256, long Bytes, 
     public void Dispose() => File.Delete(Path);
 }
 
-/// <summary>The registered models' files, by content: <c>{root}/ab/abcd….onnx</c>. A file never changes once it is there.</summary>
+/// <summary>The registered models' files, by tenant and content: <c>{root}/@{tenant}/ab/abcd….onnx</c>. A file never changes once it is there.</summary>
 sealed class ModelFiles(ArtifactStore store, IOptions<ApiOptions> options, TimeProvider clock)
 {
     static readonly TimeSpan Abandoned = TimeSpan.FromHours(1);
@@ -21,10 +21,14 @@ sealed class ModelFiles(ArtifactStore store, IOptions<ApiOptions> options, TimeP
         ? Path.GetFullPath(root)
         : throw new FailureException("models_disabled", "This platform has no folder for models. Set Artifacts:ModelsRoot.");
 
+    // By the tenant's own view: a link in place of the folder leads nowhere else.
+    string PathOf(string tenant, params string[] names) => store.For(tenant)
+        .LocalPath(FileUri.Append(FileUri.FromPath(Root), [ArtifactStore.FolderOf(tenant), .. names]), ArtifactAccess.Model, "models");
+
     /// <exception cref="FailureException">Empty, or larger than allowed.</exception>
-    public async Task<IncomingModel> TakeAsync(Stream content, string field, CancellationToken cancellationToken)
+    public async Task<IncomingModel> TakeAsync(string tenant, Stream content, string field, CancellationToken cancellationToken)
     {
-        var folder = Directory.CreateDirectory(Path.Join(Root, ".incoming"));
+        var folder = Directory.CreateDirectory(PathOf(tenant, ".incoming"));
         foreach (var old in folder.EnumerateFiles().Where(f => f.LastWriteTimeUtc < clock.GetUtcNow().UtcDateTime - Abandoned))
             old.Delete();
 
@@ -44,9 +48,9 @@ sealed class ModelFiles(ArtifactStore store, IOptions<ApiOptions> options, TimeP
     }
 
     /// <returns>URI of the file in its final place.</returns>
-    public string Keep(IncomingModel model)
+    public string Keep(string tenant, IncomingModel model)
     {
-        var path = Path.Join(Root, model.Sha256[..2], $"{model.Sha256}.onnx");
+        var path = PathOf(tenant, model.Sha256[..2], $"{model.Sha256}.onnx");
         if (!File.Exists(path))
         {
             Directory.CreateDirectory(Path.GetDirectoryName(path)!);

@@ -60,7 +60,7 @@ sealed partial class ModelRegistration(
             Tenant = caller.Tenant,
             Name = name,
             Version = file.Sha256,
-            Uri = files.Keep(file),
+            Uri = files.Keep(caller.Tenant, file),
             Bytes = file.Bytes,
             Description = description ?? inspected.Signature.Metadata.GetValueOrDefault("description"),
             Signature = WireJson.Write(inspected.Signature),
@@ -91,7 +91,7 @@ sealed partial class ModelRegistration(
     Task AnnounceAsync(RegisteredModel model, CancellationToken cancellationToken)
     {
         var update = new ModelUpdate(
-            ModelUpdate.VersionRegistered, model.Name, model.Version, model.Description, model.Bytes, model.RowsPerSecond, model.RegisteredAt, ModelVersionView.PathOf(model));
+            ModelUpdate.VersionRegistered, model.Tenant, model.Name, model.Version, model.Description, model.Bytes, model.RowsPerSecond, model.RegisteredAt, ModelVersionView.PathOf(model));
         return outbox.PublishJson(update, NamedGuid.Of($"{update.Type}\n{model.Tenant}\n{model.Name}\n{model.Version}"), update.Type, cancellationToken);
     }
 

@@ -15,22 +15,22 @@ sealed record ModelUpload(string? Name, string? Description, IncomingModel? File
     public void Dispose() => File?.Dispose();
 
     /// <summary>Nothing of it stays when it is refused.</summary>
-    public static async Task<ModelUpload> ReadAsync(HttpContext context, ModelFiles files, ArtifactStore store, CancellationToken cancellationToken)
+    public static async Task<ModelUpload> ReadAsync(HttpContext context, string tenant, ModelFiles files, ArtifactStore store, CancellationToken cancellationToken)
     {
         var request = context.Request;
         return MediaTypeHeaderValue.TryParse(request.ContentType, out var type) switch
         {
             true when type.MediaType.Equals("multipart/form-data", StringComparison.OrdinalIgnoreCase) =>
-                await ReadFormAsync(request.Body, HeaderUtilities.RemoveQuotes(type.Boundary).Value, files, cancellationToken),
+                await ReadFormAsync(request.Body, HeaderUtilities.RemoveQuotes(type.Boundary).Value, tenant, files, cancellationToken),
             true when type.MediaType.Equals("application/octet-stream", StringComparison.OrdinalIgnoreCase) =>
-                await ReadBareAsync(request, files, cancellationToken),
+                await ReadBareAsync(request, tenant, files, cancellationToken),
             true when type.MediaType.Equals("application/json", StringComparison.OrdinalIgnoreCase) =>
-                await ReadJsonAsync(context, files, store, cancellationToken),
+                await ReadJsonAsync(context, tenant, files, store, cancellationToken),
             _ => throw new FailureException("unsupported_media_type", "Send application/json with a uri, multipart/form-data with a file, or application/octet-stream with ?name=."),
         };
     }
 
-    static async Task<ModelUpload> ReadJsonAsync(HttpContext context, ModelFiles files, ArtifactStore store, CancellationToken cancellationToken)
+    static async Task<ModelUpload> ReadJsonAsync(HttpContext context, string tenant, ModelFiles files, ArtifactStore store, CancellationToken cancellationToken)
     {
         var body = await JsonBody<RegisterModelRequest>.ReadAsync(context);
         var (request, errors) = (body.Value, body.Errors);
@@ -39,7 +39,7 @@ sealed record ModelUpload(string? Name, string? Description, IncomingModel? File
         try
         {
             if (!string.IsNullOrEmpty(request.Uri))
-                source = store.Pin(request.Uri, ArtifactAccess.Input, "uri");
+                source = store.For(tenant).Pin(request.Uri, ArtifactAccess.Input, "uri");
             else if (!errors.Has("uri"))
                 errors.Add("uri", "field_missing", "Say where the ONNX file is, as file://, or upload it.");
         }
@@ -50,19 +50,19 @@ sealed record ModelUpload(string? Name, string? Description, IncomingModel? File
 
         errors.ThrowIfAny();
         await using var content = System.IO.File.OpenRead(source!.Path);
-        return new ModelUpload(request.Name, request.Description, await files.TakeAsync(content, "uri", cancellationToken), errors);
+        return new ModelUpload(request.Name, request.Description, await files.TakeAsync(tenant, content, "uri", cancellationToken), errors);
     }
 
-    static async Task<ModelUpload> ReadBareAsync(HttpRequest request, ModelFiles files, CancellationToken cancellationToken)
+    static async Task<ModelUpload> ReadBareAsync(HttpRequest request, string tenant, ModelFiles files, CancellationToken cancellationToken)
     {
         var errors = new FieldErrors();
         var (name, description) = ((string?)request.Query["name"], (string?)request.Query["description"]);
         ModelRegistration.Check(name, description, errors);
         errors.ThrowIfAny();
-        return new ModelUpload(name, description, await files.TakeAsync(request.Body, "file", cancellationToken), errors);
+        return new ModelUpload(name, description, await files.TakeAsync(tenant, request.Body, "file", cancellationToken), errors);
     }
 
-    static async Task<ModelUpload> ReadFormAsync(Stream body, string? boundary, ModelFiles files, CancellationToken cancellationToken)
+    static async Task<ModelUpload> ReadFormAsync(Stream body, string? boundary, string tenant, ModelFiles files, CancellationToken cancellationToken)
     {
         if (string.IsNullOrEmpty(boundary) || boundary.Length > 200)
             throw Malformed();
@@ -72,7 +72,7 @@ sealed record ModelUpload(string? Name, string? Description, IncomingModel? File
         {
             var form = new MultipartReader(boundary, body);
             while (await form.ReadNextSectionAsync(cancellationToken) is { } section)
-                upload = await upload.AddAsync(section, files, cancellationToken);
+                upload = await upload.AddAsync(section, tenant, files, cancellationToken);
             ModelRegistration.Check(upload.Name, upload.Description, errors);
             if (upload.File is null)
                 errors.Add("file", "field_missing", "The form has no file.");
@@ -88,7 +88,7 @@ sealed record ModelUpload(string? Name, string? Description, IncomingModel? File
         }
     }
 
-    async Task<ModelUpload> AddAsync(MultipartSection section, ModelFiles files, CancellationToken cancellationToken)
+    async Task<ModelUpload> AddAsync(MultipartSection section, string tenant, ModelFiles files, CancellationToken cancellationToken)
     {
         var part = section.GetContentDispositionHeader();
         var field = HeaderUtilities.RemoveQuotes(part?.Name ?? default).Value ?? "";
@@ -96,7 +96,7 @@ sealed record ModelUpload(string? Name, string? Description, IncomingModel? File
         {
             if (File is not null)
                 throw new FailureException("duplicate_field", "The form has two files.", new FieldFailure(field, "duplicate_field", "Send one file."));
-            return this with { File = await files.TakeAsync(section.Body, "file", cancellationToken) };
+            return this with { File = await files.TakeAsync(tenant, section.Body, "file", cancellationToken) };
         }
 
         var text = await new StreamReader(section.Body).ReadBlockAsync(LongestField, cancellationToken);

@@ -38,7 +38,7 @@ static class ModelsApi
         HttpContext context, ModelRegistration registration, ModelFiles files, ArtifactStore store, IOptions<ApiOptions> options, CancellationToken cancellationToken)
     {
         Allow(context, options.Value.MaxModelBytes + FormBytes);
-        using var upload = await ModelUpload.ReadAsync(context, files, store, cancellationToken);
+        using var upload = await ModelUpload.ReadAsync(context, Tenant.Of(context), files, store, cancellationToken);
         var asked = SHA256.HashData(Encoding.UTF8.GetBytes($"{upload.Name}\n{upload.File!.Sha256}\n{upload.Description}"));
         var key = RequestKey.Of(context, "models", Convert.ToHexStringLower(asked));
         return await registration.RegisterAsync(context.Caller(), upload.Name!, upload.Description, upload.File, key, cancellationToken);

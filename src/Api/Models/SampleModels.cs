@@ -33,7 +33,7 @@ sealed partial class SampleModels(IServiceScopeFactory scopes, IOptions<ApiOptio
             await using var scope = scopes.CreateAsyncScope();
             scope.ServiceProvider.GetRequiredService<DataScope>().See(platform.Tenant);
             await using var content = File.OpenRead(path);
-            using var file = await scope.ServiceProvider.GetRequiredService<ModelFiles>().TakeAsync(content, name, cancellationToken);
+            using var file = await scope.ServiceProvider.GetRequiredService<ModelFiles>().TakeAsync(platform.Tenant, content, name, cancellationToken);
             await scope.ServiceProvider.GetRequiredService<ModelRegistration>().RegisterAsync(platform, name, null, file, null, cancellationToken);
             return true;
         }

@@ -20,13 +20,13 @@ sealed class ManifestFiles(PlatformDbContext db, ArtifactStore store)
             where BatchJobStateMachine.FinalStates.Contains(saga.CurrentState)
             join job in db.WorkJobs.AsNoTracking() on saga.CorrelationId equals job.Id
             orderby job.AcceptedAt descending
-            select new { job.Id, saga.CurrentState, job.Spec, saga.ManifestUri }).Take(MostLookedAt).ToListAsync(cancellationToken);
+            select new { job.Id, job.Tenant, saga.CurrentState, job.Spec, saga.ManifestUri }).Take(MostLookedAt).ToListAsync(cancellationToken);
 
         var (surplus, missing) = (new List<string>(), new List<string>());
         foreach (var job in ended)
         {
             var isComplete = job.CurrentState is nameof(BatchJobStateMachine.Completed) or nameof(BatchJobStateMachine.CompletedWithErrors);
-            var isThere = Exists(job.ManifestUri ?? $"{WireJson.Read<BatchJobSpec>(job.Spec).ResultFolder(job.Id)}/_manifest.json");
+            var isThere = Exists(store.For(job.Tenant), job.ManifestUri ?? $"{WireJson.Read<BatchJobSpec>(job.Spec).ResultFolder(job.Id)}/_manifest.json");
             if (isThere && !isComplete)
                 surplus.Add(job.Id.ToString());
             if (isComplete && !isThere)
@@ -36,11 +36,11 @@ sealed class ManifestFiles(PlatformDbContext db, ArtifactStore store)
         return (surplus, missing);
     }
 
-    bool Exists(string uri)
+    static bool Exists(ArtifactStore own, string uri)
     {
         try
         {
-            return File.Exists(store.LocalPath(uri, ArtifactAccess.Output));
+            return File.Exists(own.LocalPath(uri, ArtifactAccess.Output));
         }
         catch (FailureException)
         {

@@ -12,12 +12,13 @@ public sealed class CleanUpWorkConsumer(PlatformDbContext db, ArtifactStore arti
 {
     public async Task Consume(ConsumeContext<CleanUpWork> context)
     {
-        if (await db.WorkJobs.Where(j => j.Id == context.Message.JobId).Select(j => j.Spec).SingleOrDefaultAsync(context.CancellationToken) is not { } json)
+        if (await db.WorkJobs.Where(j => j.Id == context.Message.JobId).Select(j => new { j.Tenant, j.Spec }).SingleOrDefaultAsync(context.CancellationToken) is not { } job)
             return;
         // A saga that gave up on its publication leaves the ledger's row behind: it would keep its tenant's place for good.
         await db.FailCommittedAsync(context.Message.JobId, BatchJobStateMachine.NoAnswer, context.CancellationToken);
-        var spec = WireJson.Read<BatchJobSpec>(json);
-        artifacts.DeleteFolder(spec.WorkFolder(context.Message.JobId));
-        artifacts.DeleteFolderIfEmpty(spec.ResultFolder(context.Message.JobId));
+        var spec = WireJson.Read<BatchJobSpec>(job.Spec);
+        var own = artifacts.For(job.Tenant);
+        own.DeleteFolder(spec.WorkFolder(context.Message.JobId));
+        own.DeleteFolderIfEmpty(spec.ResultFolder(context.Message.JobId));
     }
 }

@@ -18,11 +18,12 @@ public sealed class InputPlanner(ArtifactStore artifacts)
     /// <summary>Text is converted to Parquet with row groups of this size.</summary>
     const long ConvertedGroupRows = 122_880;
 
+    /// <param name="tenant">Whose job it is: since it was accepted, its files may have become links to somebody else's.</param>
     /// <param name="planned">Files that earlier messages have planned.</param>
     /// <exception cref="FailureException">The input or its columns are not what the model needs.</exception>
-    public PlannedUnits Plan(BatchJobSpec spec, int planned, int slots, CancellationToken cancellationToken)
+    public PlannedUnits Plan(string tenant, BatchJobSpec spec, int planned, int slots, CancellationToken cancellationToken)
     {
-        var files = TabularInput.List(spec.Input, artifacts);
+        var files = TabularInput.List(spec.Input, artifacts.For(tenant));
         var chunk = files.Skip(planned).Take(FilesAtOnce).ToList();
         var opened = TabularInput.Describe(chunk, spec.Input.Format, cancellationToken: cancellationToken);
         var isText = TabularFormat.IsText(spec.Input.Format);

@@ -21,7 +21,7 @@ public sealed partial class JobMetrics(NpgsqlDataSource database, IBus bus, Time
     const string ProgressSql =
         """
         SELECT j.id, j.reference, s.current_state, j.input_rows, j.scored + j.quarantined + coalesce(r.rows, 0), j.quarantined, j.total_units, j.committed_units,
-            extract(epoch FROM coalesce(j.ended_at, clock_timestamp()) - j.planned_at)::float8, clock_timestamp()
+            extract(epoch FROM coalesce(j.ended_at, clock_timestamp()) - j.planned_at)::float8, clock_timestamp(), j.tenant
         FROM sagas.work_jobs j
         JOIN sagas.batch_jobs s ON s.correlation_id = j.id
         LEFT JOIN LATERAL (
@@ -122,7 +122,7 @@ public sealed partial class JobMetrics(NpgsqlDataSource database, IBus bus, Time
         {
             var (done, seconds) = (reader.GetInt64(4), reader.GetDouble(8));
             metrics.Add(new BatchMetrics(
-                BatchEventTypes.Progress, reader.GetGuid(0), await reader.IsDBNullAsync(1, cancellationToken) ? null : reader.GetString(1), reader.GetString(2),
+                BatchEventTypes.Progress, reader.GetGuid(0), reader.GetString(10), await reader.IsDBNullAsync(1, cancellationToken) ? null : reader.GetString(1), reader.GetString(2),
                 await reader.GetFieldValueAsync<DateTimeOffset>(9, cancellationToken), reader.GetInt64(3), done, reader.GetInt64(5),
                 seconds > 0 && done > 0 ? Math.Round(done / seconds, 1) : null, reader.GetInt32(6), reader.GetInt32(7)));
         }

@@ -16,29 +16,30 @@ public sealed class ResultPublisher(ArtifactStore artifacts)
     public async Task<(string Uri, string Sha256)> PublishAsync(
         WorkJob job, BatchJobSpec spec, IReadOnlyList<WorkUnit> units, CancellationToken cancellationToken)
     {
+        var own = artifacts.For(job.Tenant);
         var folder = spec.ResultFolder(job.Id);
         var results = units.Select(u => (u.Unit, Result: WireJson.Read<ShardResult>(u.Result!)));
         await Parallel.ForEachAsync(results, cancellationToken, async (shard, token) =>
         {
             if (shard.Result.Part is { } part)
-                await MoveAsync(part, $"{folder}/{Manifest.PartName(shard.Unit, spec.Output.Format)}", token);
+                await MoveAsync(own, part, $"{folder}/{Manifest.PartName(shard.Unit, spec.Output.Format)}", token);
             if (shard.Result.Quarantine is { } quarantine)
-                await MoveAsync(quarantine, $"{folder}/{Manifest.QuarantineName(shard.Unit)}", token);
+                await MoveAsync(own, quarantine, $"{folder}/{Manifest.QuarantineName(shard.Unit)}", token);
         });
 
         var manifest = Manifest.Of(job, spec, units, WireJson.Read<List<BatchInputFile>>(job.Inputs)).ToJson();
         var uri = $"{folder}/{Manifest.FileName}";
         var digest = FileDigest.Of(manifest);
-        if (!artifacts.Exists(uri))
-            await artifacts.WriteAsync(uri, manifest, cancellationToken);
-        else if (!await artifacts.HoldsAsync(uri, digest, ArtifactAccess.Output, cancellationToken))
+        if (!own.Exists(uri))
+            await own.WriteAsync(uri, manifest, cancellationToken);
+        else if (!await own.HoldsAsync(uri, digest, ArtifactAccess.Output, cancellationToken))
             throw new FailureException("manifest_differs", $"{uri} is there already and says something else. Choose another output folder.");
         return (uri, digest.Sha256);
     }
 
-    async Task MoveAsync(PartFile file, string target, CancellationToken cancellationToken)
+    static async Task MoveAsync(ArtifactStore own, PartFile file, string target, CancellationToken cancellationToken)
     {
-        if (!await artifacts.MoveAsync(file.Uri, target, new FileDigest(file.Bytes, file.Sha256), cancellationToken))
+        if (!await own.MoveAsync(file.Uri, target, new FileDigest(file.Bytes, file.Sha256), cancellationToken))
             throw new FailureException("part_missing",
                 $"{target} cannot be published: neither it nor {file.Uri} holds the {file.Bytes} bytes that were committed. Submit the job again.");
     }

@@ -7,6 +7,7 @@ namespace Contracts.BatchInference;
 /// <summary>What became of a job. One message for its start, one for its end; or one that says that it was refused.</summary>
 /// <param name="Type">One of <see cref="BatchEventTypes"/>. It is the header <c>type</c> too.</param>
 /// <param name="JobId">Also of a refused job: the id it would have had.</param>
+/// <param name="Tenant">Whose job it is.</param>
 /// <param name="Reference">What the sender called the job, as it was given; absent when it gave no name.</param>
 /// <param name="Status">Submitted, Completed, CompletedWithErrors, Failed, Cancelled or Rejected.</param>
 /// <param name="Rows">At the job's end.</param>
@@ -14,10 +15,12 @@ namespace Contracts.BatchInference;
 /// <param name="Failure">Why it failed or was refused, with every bad field.</param>
 /// <param name="Reason">Given by who cancelled.</param>
 /// <param name="Links">Into the API; absent when there is no such job.</param>
+/// <param name="Queue">On which it was refused.</param>
 [Exchange("batch-inference-output")]
 public sealed record BatchInferenceOutput(
     string Type,
     Guid JobId,
+    string Tenant,
     string? Reference,
     string Status,
     DateTimeOffset At,
@@ -26,14 +29,17 @@ public sealed record BatchInferenceOutput(
     string? ManifestSha256 = null,
     Failure? Failure = null,
     string? Reason = null,
-    JobLinks? Links = null);
+    JobLinks? Links = null,
+    string? Queue = null);
 
 /// <summary>How far a job is, at most once a second. Transient: one that is lost is followed by a newer one.</summary>
+/// <param name="Tenant">Whose job it is.</param>
 /// <param name="RowsPerSecond">Since the job was planned; absent until measured.</param>
 [Exchange("batch-metrics")]
 public sealed record BatchMetrics(
     string Type,
     Guid JobId,
+    string Tenant,
     string? Reference,
     string Status,
     DateTimeOffset At,

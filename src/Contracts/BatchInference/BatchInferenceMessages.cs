@@ -172,6 +172,6 @@ public static class BatchQueues
     /// <summary>Where conversions and shards wait for a worker: one queue, for they share its slots.</summary>
     public const string Units = "batch-inference-units";
 
-    /// <summary>Where integrating systems put their requests, as plain JSON.</summary>
+    /// <summary>Where integrating systems put their requests, as plain JSON. Those are the home tenant's.</summary>
     public const string Input = "batch-inference-input";
 }

@@ -1,6 +1,6 @@
-using System.Text.RegularExpressions;
 using Api.Requests;
 using Api.Security.Audit;
+using Contracts;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.HttpResults;
@@ -13,7 +13,7 @@ using Sagas.Security;
 
 namespace Api.Security.ApiKeys;
 
-static partial class ApiKeysApi
+static class ApiKeysApi
 {
     const int UsualDays = 90;
     const int MostGraceHours = 7 * 24;
@@ -39,8 +39,8 @@ static partial class ApiKeysApi
         var reason = Reason.Read(asked.Reason, caller, errors);
         Check(asked, options.Value, errors);
         var tenant = asked.Tenant ?? caller.Tenant;
-        if (!IsTenant(tenant))
-            errors.Add("tenant", "name_invalid", "Must be 1 to 64 lower-case letters, digits or dashes.");
+        if (!TenantName.IsValid(tenant))
+            errors.Add("tenant", "name_invalid", $"Must be {TenantName.Rule}.");
         errors.ThrowIfAny();
         if (tenant != caller.Tenant && caller.Tenant != tenancy.Value.Home)
             return Problem.From("forbidden", "tenant", "forbidden", "A key is for your own tenant. Leave tenant out.");
@@ -136,11 +136,6 @@ static partial class ApiKeysApi
         $"/api/v1/operations/api-keys/{row.Id}", new NewApiKey(row.Id, text, row.Tenant, row.Name, row.Scopes, row.ExpiresAt));
 
     static ProblemHttpResult NotFound(string id) => Problem.From("api_key_not_found", $"There is no key {id}.");
-
-    static bool IsTenant(string text) => TenantName().IsMatch(text);
-
-    [GeneratedRegex(@"\A[a-z0-9][a-z0-9-]{0,63}\z", RegexOptions.CultureInvariant)]
-    private static partial Regex TenantName();
 }
 
 /// <param name="Name">What will use it.</param>
