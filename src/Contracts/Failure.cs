@@ -9,13 +9,21 @@ namespace Contracts;
 /// <param name="Fields">Every bad field at once; empty when the fault is not in a field.</param>
 public sealed record Failure(string Code, string Message, IReadOnlyList<FieldFailure>? Fields = null)
 {
+    // A failure becomes an answer, a row, an event: what it repeats of a request may hold a secret.
+    public string Message { get; init; } = Redaction.Text(Message);
+
     public IReadOnlyList<FieldFailure> Fields { get; init; } = Fields ?? [];
 }
 
 /// <param name="Field">As the caller spelled it in the request, e.g. <c>input.uri</c> or <c>columns.age</c>.</param>
 /// <param name="Code">Stable, snake case.</param>
 /// <param name="Message">What is wrong and what would be right.</param>
-public sealed record FieldFailure(string Field, string Code, string Message);
+public sealed record FieldFailure(string Field, string Code, string Message)
+{
+    public string Field { get; init; } = Redaction.Text(Field);
+
+    public string Message { get; init; } = Redaction.Text(Message);
+}
 
 /// <summary>Thrown where a <see cref="Failure"/> is found; borders translate it (problem details, ShardFailed, BatchPlanFailed).</summary>
 public sealed class FailureException(Failure failure, bool isTransient = false, Exception? inner = null)

@@ -2,14 +2,16 @@ using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
+using ServiceDefaults.Secrets;
 
 namespace ServiceDefaults;
 
 public static class ServiceDefaultsExtensions
 {
-    /// <summary>What every host has: logs, telemetry, health and an orderly end.</summary>
+    /// <summary>What every host has: its secrets, logs without them, telemetry, health and an orderly end.</summary>
     public static IHostApplicationBuilder AddServiceDefaults(this IHostApplicationBuilder builder)
     {
+        builder.ResolveSecrets();
         builder.Services.AddSingleton(TimeProvider.System);
         builder.Logging.AddConsoleLogs(builder.Configuration, builder.Environment);
         builder.AddTelemetry();
@@ -24,9 +26,12 @@ public static class ServiceDefaultsExtensions
     public static ILoggingBuilder AddConsoleLogs(this ILoggingBuilder logging, IConfiguration configuration, IHostEnvironment environment)
     {
         if (configuration["Logging:Console:FormatterName"] is not null)
-            return logging.AddConsole();
-        return environment.IsProduction() || environment.IsEnvironment("Azure")
-            ? logging.AddJsonConsole(json => json.UseUtcTimestamp = true)
-            : logging.AddSimpleConsole(line => (line.SingleLine, line.TimestampFormat) = (true, "HH:mm:ss "));
+            logging.AddConsole();
+        else if (environment.IsProduction() || environment.IsEnvironment("Azure"))
+            logging.AddJsonConsole(json => json.UseUtcTimestamp = true);
+        else
+            logging.AddSimpleConsole(line => (line.SingleLine, line.TimestampFormat) = (true, "HH:mm:ss "));
+        RedactingFormatter.Decorate(logging.Services);
+        return logging;
     }
 }

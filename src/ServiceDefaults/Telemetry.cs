@@ -7,6 +7,7 @@ using OpenTelemetry.Logs;
 using OpenTelemetry.Metrics;
 using OpenTelemetry.Resources;
 using OpenTelemetry.Trace;
+using ServiceDefaults.Secrets;
 
 namespace ServiceDefaults;
 
@@ -30,7 +31,7 @@ public static class Telemetry
         if (Wanted("METRICS"))
             builder.Services.AddSingleton(_ => Metrics(builder.Environment)).AddHostedService<Started<MeterProvider>>();
         if (Wanted("LOGS"))
-            builder.Logging.AddOpenTelemetry(logs => logs.SetResourceBuilder(Describe(builder.Environment)).AddOtlpExporter());
+            builder.Logging.AddOpenTelemetry(logs => logs.SetResourceBuilder(Describe(builder.Environment)).AddProcessor(new RedactingProcessor()).AddOtlpExporter());
 
         bool Wanted(string signal) =>
             !string.IsNullOrEmpty(builder.Configuration["OTEL_EXPORTER_OTLP_ENDPOINT"] ?? builder.Configuration[$"OTEL_EXPORTER_OTLP_{signal}_ENDPOINT"]);

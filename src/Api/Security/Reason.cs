@@ -1,4 +1,5 @@
 using Api.Requests;
+using Contracts;
 
 namespace Api.Security;
 
@@ -13,7 +14,7 @@ static class Reason
         if (given?.Length > Longest)
             errors.Add("reason", "out_of_range", $"Must be at most {Longest} characters.");
         if (!string.IsNullOrWhiteSpace(given))
-            return given;
+            return Redaction.Text(given);
         if (caller != LocalHandler.Anybody && !errors.Has("reason"))
             errors.Add("reason", "field_missing", "Say why: it is kept in the audit.");
         return otherwise;

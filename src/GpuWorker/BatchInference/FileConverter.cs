@@ -18,11 +18,11 @@ public sealed class FileConverter(ArtifactStore store, WorkerIdentity worker, IO
 
     public async Task<FileConverted> ConvertAsync(ConvertFile request, RunningUnit unit)
     {
-        var source = Pinned(request.File);
+        var source = Pinned(request);
         var name = string.Create(CultureInfo.InvariantCulture, $"converted-{request.Unit:00000}.{unit.Execution}.parquet");
-        using var target = new WorkFile(store, request.WorkUri, name);
+        using var target = new WorkFile(store.For(request.Tenant), request.WorkUri, name);
         var rows = await BlockingWork.Run(() => Convert(request, source, target, unit));
-        _ = Pinned(request.File);
+        _ = Pinned(request);
         var file = await target.SealAsync(rows, unit.Token);
         return new FileConverted(
             request.JobId, request.Epoch, request.Unit, request.Attempt, unit.Execution, worker.Name, file.Uri, file.Rows, file.Bytes, file.Sha256, unit.Elapsed);
@@ -76,9 +76,10 @@ public sealed class FileConverter(ArtifactStore store, WorkerIdentity worker, IO
         return $"SELECT {string.Join(", ", columns)} FROM (SELECT json, {NdJsonFile.FieldsSql(request.Columns)} AS v FROM {NdJsonFile.ReadSql(source.Path)})";
     }
 
-    PinnedFile Pinned(RowRange range)
+    PinnedFile Pinned(ConvertFile request)
     {
-        var path = store.LocalPath(range.Uri, ArtifactAccess.Read, Field);
+        var range = request.File;
+        var path = store.For(request.Tenant).LocalPath(range.Uri, ArtifactAccess.Read, Field);
         return ArtifactStore.IsUnchanged(path, range.Length, range.ModifiedTicks)
             ? new PinnedFile(range.Uri, path, range.Source, range.Length, range.ModifiedTicks)
             : throw new FailureException(FailureCodes.InputChanged, $"{range.Source} is not the file that was planned; leave inputs alone until their job has ended, and submit it again.");

@@ -16,10 +16,10 @@ public sealed class ShardScorer(
 {
     public async Task<ShardScored> ScoreAsync(ScoreShard shard, RunningUnit unit)
     {
-        var path = store.LocalPath(shard.Range.Uri, ArtifactAccess.Read, "range.uri");
+        var path = store.For(shard.Tenant).LocalPath(shard.Range.Uri, ArtifactAccess.Read, "range.uri");
         RequireUnchanged(shard.Range, path);
-        using var part = new WorkFile(store, shard.WorkUri, Name("part", shard, unit, shard.OutputFormat));
-        using var quarantine = new WorkFile(store, shard.WorkUri, Name("quarantine", shard, unit, "parquet"));
+        using var part = new WorkFile(store.For(shard.Tenant), shard.WorkUri, Name("part", shard, unit, shard.OutputFormat));
+        using var quarantine = new WorkFile(store.For(shard.Tenant), shard.WorkUri, Name("quarantine", shard, unit, "parquet"));
         var (scored, quarantined) = shard.QuarantineAll is null
             ? await ScoreAsync(shard, unit, path, part, quarantine)
             : await BlockingWork.Run(() => databases.Use(connection => QuarantineAll(connection, shard, unit, path, quarantine)));

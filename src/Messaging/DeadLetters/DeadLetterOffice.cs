@@ -1,3 +1,4 @@
+using Contracts;
 using System.Globalization;
 using System.Runtime.ExceptionServices;
 using MassTransit;
@@ -52,7 +53,8 @@ sealed partial class DeadLetterOffice(string endpoint, bool redelivers, TimeProv
 
         var letter = new DeadLetter(
             NewId.NextGuid(), endpoint, reason, messageId, types, ContentType(context), Headers(context), body,
-            exception is null ? null : $"{exception.GetType().FullName}: {exception.Message}", exception?.ToString(), clock.GetUtcNow().UtcDateTime);
+            exception is null ? null : Redaction.Text($"{exception.GetType().FullName}: {exception.Message}"),
+            exception is null ? null : Redaction.Text(exception.ToString()), clock.GetUtcNow().UtcDateTime);
         try
         {
             var queue = await context.SendEndpointProvider.GetSendEndpoint(QueueAddress.Of(DeadLetter.QueueName));
