@@ -1,3 +1,4 @@
+using System.Net;
 using Api.Security.ApiKeys;
 using Microsoft.Extensions.Logging.Console;
 using ServiceDefaults;
@@ -24,7 +25,8 @@ static class StandaloneHost
             ? logging => logging.AddFilter<ConsoleLoggerProvider>(null, LogLevel.Warning).AddFilter<ConsoleLoggerProvider>("Microsoft.EntityFrameworkCore", LogLevel.Critical)
             : _ => { };
         quieten(builder.Logging);
-        builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(asked.Address, port));
+        // Where the settings are looked at: an address that is not allowed is refused before anything starts.
+        builder.WebHost.UseUrls($"http://{new IPEndPoint(asked.Address, port)}");
 
         using var logs = EarlyLogs(builder, quieten);
         var options = new EmbeddedPostgresOptions { DataFolder = data.Path, Durable = builder.Configuration.GetValue("Postgres:Durable", true) };
