@@ -1,3 +1,4 @@
+using Microsoft.Extensions.Options;
 using ServiceDefaults;
 using Standalone;
 
@@ -5,7 +6,7 @@ try
 {
     return await StandaloneHost.RunAsync(StandaloneOptions.Parse(args));
 }
-catch (Exception e) when (e is StandaloneUsageException or DataFolderInUseException or PostgresStartException or NativePartMissingException or IOException)
+catch (Exception e) when (e is OptionsValidationException or StandaloneUsageException or DataFolderInUseException or PostgresStartException or NativePartMissingException or IOException)
 {
     await Console.Error.WriteLineAsync(e.Message);
     return e is StandaloneUsageException ? 2 : 1;

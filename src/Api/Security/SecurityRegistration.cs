@@ -25,7 +25,7 @@ public static class SecurityRegistration
         services.AddRoles();
 
         var hasKeys = builder.Configuration.GetValue($"{ApiKeyOptions.Section}:{nameof(ApiKeyOptions.Enabled)}", false);
-        var authentication = services.AddAuthentication(Chooser);
+        var authentication = services.AddSchemes();
         var hasTokens = authentication.AddBearerTokens(builder);
         authentication.AddPolicyScheme(Chooser, null, options => options.ForwardDefaultSelector = context =>
             !hasKeys && !hasTokens ? LocalHandler.SchemeName
@@ -38,6 +38,18 @@ public static class SecurityRegistration
         services.AddHostedService<FirstAdministrator>();
         services.AddHostedService<ApiKeyUse>();
         return hasKeys || hasTokens;
+    }
+
+    // Not AddAuthentication: it brings keys for cookies, which nobody uses here, and writes them into the user's home.
+    static AuthenticationBuilder AddSchemes(this IServiceCollection services)
+    {
+#if JWTBEARER
+        return services.AddAuthentication(Chooser);
+#else
+        services.AddAuthenticationCore(options => options.DefaultScheme = Chooser);
+        services.AddWebEncoders();
+        return new AuthenticationBuilder(services);
+#endif
     }
 
     public static void UseSecurity(this WebApplication app)

@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.Hosting;
+using ServiceDefaults.Secrets;
 
 namespace Api.Security.Tokens;
 
@@ -16,22 +17,28 @@ sealed record DevelopmentTokens(IReadOnlyList<byte[]> Keys, string Issuer, IRead
 
     public bool Any => Keys.Count > 0;
 
-    /// <exception cref="InvalidOperationException">There are keys, and this is not Development.</exception>
+    /// <exception cref="SecretException">There are keys, and this is not Development.</exception>
     public static DevelopmentTokens Read(IConfiguration configuration, IHostEnvironment environment)
     {
         var section = configuration.GetSection(Section);
         List<byte[]> keys = [];
         foreach (var key in section.GetSection("SigningKeys").GetChildren())
-            if (key["Issuer"] == section["ValidIssuer"] && key["Value"] is { } text && Convert.FromBase64String(text) is { Length: >= LeastBytes } bytes)
+            if (key["Issuer"] == section["ValidIssuer"] && Decode(key["Value"]) is { Length: >= LeastBytes } bytes)
                 keys.Add(bytes);
         if (keys.Count == 0)
             return None;
         if (!environment.IsDevelopment())
         {
-            throw new InvalidOperationException(
-                $"{Section}:SigningKeys is set, and this is {environment.EnvironmentName}: whoever has such a key could make tokens for anybody. They are for Development alone; remove them.");
+            throw new SecretException(
+                $"{Section}:SigningKeys", $"is set, and this is {environment.EnvironmentName}: whoever has such a key could make tokens for anybody, so they are for Development alone; remove them");
         }
 
         return new DevelopmentTokens(keys, section["ValidIssuer"]!, [.. section.GetSection("ValidAudiences").GetChildren().Select(a => a.Value).OfType<string>()]);
+    }
+
+    static byte[]? Decode(string? text)
+    {
+        var bytes = new byte[text?.Length ?? 0];
+        return Convert.TryFromBase64String(text ?? "", bytes, out var length) ? bytes[..length] : null;
     }
 }

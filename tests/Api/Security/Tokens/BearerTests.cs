@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Http.Json;
 using System.Text.Json.Nodes;
 using Api.Security.Tokens;
+using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 
 namespace Api.Tests.Security.Tokens;
@@ -99,5 +100,32 @@ public sealed class AuthorityOutageTests(EntraHost host) : IClassFixture<EntraHo
         await response.ProblemAsync(503, "identity_provider_unavailable");
         response.Headers.RetryAfter.ShouldNotBeNull();
         (await host.SendAsync("Bearer nonsense")).StatusCode.ShouldBe(HttpStatusCode.Unauthorized);
+    }
+}
+
+/// <summary>What <c>dotnet user-jwts</c> leaves in the configuration.</summary>
+public sealed class DevelopmentTokensTests
+{
+    [Theory]
+    [InlineData("Development", true)]
+    [InlineData("Production", false)]
+    [InlineData("Staging", false)]
+    [InlineData("Test", false)]
+    public void Developers_keys_are_read_in_Development_and_stop_the_start_anywhere_else(string environment, bool isRead)
+    {
+        var configuration = new ConfigurationBuilder().AddInMemoryCollection(new Dictionary<string, string?>
+        {
+            ["Authentication:Schemes:Bearer:ValidIssuer"] = "dotnet-user-jwts",
+            ["Authentication:Schemes:Bearer:ValidAudiences:0"] = "http://localhost:8080",
+            ["Authentication:Schemes:Bearer:SigningKeys:0:Issuer"] = "dotnet-user-jwts",
+            ["Authentication:Schemes:Bearer:SigningKeys:0:Value"] = Convert.ToBase64String(System.Security.Cryptography.RandomNumberGenerator.GetBytes(32)),
+            ["Authentication:Schemes:Bearer:SigningKeys:1:Issuer"] = "dotnet-user-jwts",
+            ["Authentication:Schemes:Bearer:SigningKeys:1:Value"] = "not base64",
+        }).Build();
+        var host = new Microsoft.Extensions.Hosting.Internal.HostingEnvironment { EnvironmentName = environment };
+        if (isRead)
+            DevelopmentTokens.Read(configuration, host).Keys.Count.ShouldBe(1);
+        else
+            Should.Throw<ServiceDefaults.Secrets.SecretException>(() => DevelopmentTokens.Read(configuration, host)).Message.ShouldContain($"this is {environment}");
     }
 }
