@@ -11,7 +11,7 @@ using Sagas.Persistence;
 
 namespace Api.Tests.Edge;
 
-/// <summary>The edge and the security of the API, with next to nothing behind them and no database.</summary>
+/// <summary>The edge and the security of the API, with next to nothing behind them and a database that does not answer.</summary>
 sealed class EdgeApp : IAsyncDisposable
 {
     readonly WebApplication _app;
@@ -41,7 +41,8 @@ sealed class EdgeApp : IAsyncDisposable
         builder.Logging.ClearProviders();
         builder.Configuration.AddInMemoryCollection(settings.Select(s => s.Split('=', 2)).Select(s => new KeyValuePair<string, string?>(s[0], s[1])));
         builder.AddEdge(isOpen: !builder.AddSecurity());
-        builder.Services.AddProblemDetails().AddExceptionHandler<FailureHandler>().AddScoped<DataScope>();
+        builder.Services.AddProblemDetails().AddExceptionHandler<FailureHandler>().AddSingleton(TimeProvider.System)
+            .AddPlatformDatabase(_ => PlatformDatabase.Open("Host=127.0.0.1;Port=1;Database=none", "Api.Tests"));
         foreach (var needsDatabase in builder.Services.Where(s => s.ServiceType == typeof(IHostedService) && s.ImplementationType?.Assembly == typeof(LimitOptions).Assembly).ToList())
             builder.Services.Remove(needsDatabase);
         if (listen is not null)

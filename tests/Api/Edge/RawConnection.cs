@@ -6,18 +6,17 @@ namespace Api.Tests.Edge;
 /// <summary>Bytes to a server, as no client of good manners would send them.</summary>
 sealed class RawConnection : IAsyncDisposable
 {
-    readonly TcpClient _client = new();
+    readonly TcpClient _client;
+    readonly Stream _stream;
     readonly CancellationTokenSource _limit = new(TimeSpan.FromSeconds(60));
 
-    RawConnection()
-    {
-    }
+    RawConnection(TcpClient client) => (_client, _stream) = (client, client.GetStream());
 
     public static async Task<RawConnection> OpenAsync(Uri server)
     {
-        var connection = new RawConnection();
-        await connection._client.ConnectAsync(server.Host, server.Port, connection._limit.Token);
-        return connection;
+        var client = new TcpClient();
+        await client.ConnectAsync(server.Host, server.Port);
+        return new RawConnection(client);
     }
 
     /// <returns>Whether the other side still took it.</returns>
@@ -25,7 +24,7 @@ sealed class RawConnection : IAsyncDisposable
     {
         try
         {
-            await _client.GetStream().WriteAsync(Encoding.ASCII.GetBytes(text), _limit.Token);
+            await _stream.WriteAsync(Encoding.ASCII.GetBytes(text), _limit.Token);
             return true;
         }
         catch (IOException)
@@ -46,7 +45,7 @@ sealed class RawConnection : IAsyncDisposable
         var buffer = new byte[4096];
         try
         {
-            while (!isEnough(text.ToString()) && await _client.GetStream().ReadAsync(buffer, _limit.Token) is > 0 and var read)
+            while (!isEnough(text.ToString()) && await _stream.ReadAsync(buffer, _limit.Token) is > 0 and var read)
                 text.Append(Encoding.ASCII.GetString(buffer, 0, read));
         }
         catch (IOException)
