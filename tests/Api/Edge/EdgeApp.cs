@@ -69,7 +69,7 @@ sealed class EdgeApp : IAsyncDisposable
     static async Task StreamAsync(HttpContext context, StreamLimits streams)
     {
         streams.Take(context);
-        await context.Response.StartAsync();
+        await context.Response.Body.FlushAsync();
         var gone = new TaskCompletionSource();
         await using var _ = context.RequestAborted.Register(gone.SetResult);
         await gone.Task;

@@ -36,7 +36,7 @@ public sealed class LimitedHost : SecuredHost
         foreach (var (name, tenant) in new[]
                  {
                      ("fast", "fast-tenant"), ("colleague", "fast-tenant"), ("first", "crowd"), ("second", "crowd"), ("known", "known-tenant"),
-                     ("new", "known-tenant"), ("viewer", "local"), ("other viewer", "local"), ("browser", "browser-tenant"),
+                     ("viewer", "local"), ("other viewer", "local"), ("browser", "browser-tenant"),
                  })
             _keys[name] = (await CreateKeyAsync(tenant, "viewer")).Key;
     }
