@@ -9,12 +9,15 @@ const string Usage = """
     schedules  how late scheduled messages arrive  [--rate 1000] [--seconds 30]
     sagas      sagas/s and idle latency of durable sagas on RabbitMQ, of the same with the repository in memory, and of peers
                [--sagas 4000] [--runs 5] [--peers FOLDER]; needs rabbitmq-server
+    hostile    p50 and p99 of a quiet tenant's requests, alone and while another's clients do their worst  [--seconds 30] [--runs 5]
     raw        the plain COPY alone, to see what the machine can do  [--rows ...] [--runs 5]
     all        the first four
     Every one takes [--folder FOLDER] for generated inputs (kept) and data folders (removed).
     """;
 
-if (args is not [var what, ..] || what is not ("batch" or "start" or "writes" or "schedules" or "sagas" or "raw" or "all"))
+if (args is [HostileClients.Name, var server, var lasts])
+    return await HostileClients.RunAsync(new Uri(server), int.Parse(lasts));
+if (args is not [var what, ..] || what is not ("batch" or "start" or "writes" or "schedules" or "sagas" or "hostile" or "raw" or "all"))
 {
     Console.Error.WriteLine(Usage);
     return 2;
@@ -36,6 +39,8 @@ try
         await SchedulesBenchmark.RunAsync(options);
     if (what is "sagas")
         await SagaBenchmark.RunAsync(options);
+    if (what is "hostile")
+        await HostileBenchmark.RunAsync(options);
     return 0;
 }
 catch (Exception e)

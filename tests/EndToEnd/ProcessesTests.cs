@@ -73,6 +73,23 @@ public sealed class ProcessesTests(ProcessGroupFixture fixture, ITestOutputHelpe
         printed.ShouldNotContain(Group.Broker.Password);
     }
 
+    [Theory]
+    [InlineData("Api", "Authentication:ApiKeys:Enabled=true")]
+    [InlineData("Consumers", "Health:Public=true")]
+    [InlineData("GpuWorker", "Health:Public=true")]
+    public async Task A_host_that_is_told_to_listen_everywhere_ends_with_a_sentence_that_says_what_to_set(string host, string whatToSet)
+    {
+        var launch = Group.Launch(host switch { "Api" => 0, "Consumers" => 2, _ => 4 });
+        var settings = new Dictionary<string, string>(launch.Settings) { ["Kestrel:Endpoints:Public:Url"] = "http://0.0.0.0:0" };
+
+        var (exitCode, printed) = await HostProcess.RunAsync(launch with { Settings = settings });
+
+        exitCode.ShouldBe(1, printed);
+        printed.ShouldContain("Kestrel:Endpoints:Public:Url=http://0.0.0.0:0");
+        printed.ShouldContain(whatToSet);
+        printed.ShouldNotContain("   at ");
+    }
+
     [Fact]
     public async Task A_wrong_password_ends_the_host_with_an_exit_code_that_says_so()
     {
