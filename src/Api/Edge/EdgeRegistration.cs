@@ -16,6 +16,7 @@ static class EdgeRegistration
 {
     const int MostHeaderBytes = 32 * 1024;
     const int MostHeaders = 64;
+    const long TakenBytes = 1 << 20;
     static readonly TimeSpan SlowBodyGrace = TimeSpan.FromSeconds(5);
 
     /// <param name="isOpen">Nobody has to say who they are.</param>
@@ -62,7 +63,8 @@ static class EdgeRegistration
     static void Limit(KestrelServerOptions kestrel, LimitOptions limits)
     {
         kestrel.AddServerHeader = false;
-        kestrel.Limits.MaxRequestBodySize = limits.BodyBytes;
+        // The routes refuse at the limit. A body a little larger is taken to its end, or its sender would lose the answer.
+        kestrel.Limits.MaxRequestBodySize = limits.BodyBytes + TakenBytes;
         kestrel.Limits.RequestHeadersTimeout = limits.HeadTimeout;
         kestrel.Limits.KeepAliveTimeout = limits.IdleTimeout;
         kestrel.Limits.MaxConcurrentConnections = limits.Connections;

@@ -1,5 +1,6 @@
 using System.Net;
 using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Options;
 
 namespace Api.Edge;
 
@@ -7,7 +8,7 @@ namespace Api.Edge;
 /// Where nobody has to say who they are, a page in the user's browser must not be able to: not by a name of its own that it makes
 /// point here (DNS rebinding), and not by a form or script of another site. Programs send none of these headers.
 /// </summary>
-sealed class LaptopGuard(RequestDelegate next)
+sealed class LaptopGuard(RequestDelegate next, IOptions<CorsOptions> cors)
 {
     public Task InvokeAsync(HttpContext context)
     {
@@ -22,9 +23,10 @@ sealed class LaptopGuard(RequestDelegate next)
     static bool IsLoopbackName(string host) =>
         host.Equals("localhost", StringComparison.OrdinalIgnoreCase) || (IPAddress.TryParse(host, out var address) && IPAddress.IsLoopback(address));
 
-    static bool IsOfAnotherSite(HttpRequest request) =>
-        request.Headers["Sec-Fetch-Site"] is [{ } site] && site is not ("same-origin" or "none")
-        || (request.Headers.Origin is [{ } origin] && !origin.Equals($"{request.Scheme}://{request.Host}", StringComparison.OrdinalIgnoreCase));
+    // Pages that may call are no strangers.
+    bool IsOfAnotherSite(HttpRequest request) =>
+        !(request.Headers.Origin is [{ } known] && cors.Value.Origins.Contains(known)) && (request.Headers["Sec-Fetch-Site"] is [{ } site] && site is not ("same-origin" or "none")
+        || (request.Headers.Origin is [{ } origin] && !origin.Equals($"{request.Scheme}://{request.Host}", StringComparison.OrdinalIgnoreCase)));
 
     static Task RefuseAsync(HttpContext context, string message) => Problem.From("not_from_here", message).ExecuteAsync(context);
 }

@@ -1,9 +1,12 @@
 using System.Reflection;
 using System.Security.Cryptography;
+using Api.Edge;
 using Contracts;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Metadata;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Options;
 
 namespace Api.Requests;
 
@@ -13,8 +16,6 @@ namespace Api.Requests;
 /// </summary>
 sealed class JsonBody<T> : IEndpointParameterMetadataProvider where T : class
 {
-    const int MaxBytes = 1 << 20;
-
     public required T Value { get; init; }
 
     /// <summary>Of the bytes as received: tells whether a repeated Idempotency-Key came with the same request.</summary>
@@ -26,7 +27,8 @@ sealed class JsonBody<T> : IEndpointParameterMetadataProvider where T : class
 
     public static async Task<JsonBody<T>> ReadAsync(HttpContext context)
     {
-        var body = await ReadBytesAsync(context.Request, context.RequestAborted);
+        var most = context.RequestServices.GetRequiredService<IOptions<LimitOptions>>().Value.BodyBytes;
+        var body = await ReadBytesAsync(context.Request, most, context.RequestAborted);
         var errors = new FieldErrors();
         return new JsonBody<T>
         {
@@ -39,21 +41,21 @@ sealed class JsonBody<T> : IEndpointParameterMetadataProvider where T : class
     public static void PopulateMetadata(ParameterInfo parameter, EndpointBuilder builder) =>
         builder.Metadata.Add(new AcceptsMetadata(["application/json"], typeof(T), isOptional: true));
 
-    static async Task<byte[]> ReadBytesAsync(HttpRequest request, CancellationToken cancellationToken)
+    static async Task<byte[]> ReadBytesAsync(HttpRequest request, long most, CancellationToken cancellationToken)
     {
-        if (request.ContentLength > MaxBytes)
-            throw TooLarge();
+        if (request.ContentLength > most)
+            throw TooLarge(most);
         using var body = new MemoryStream();
         var buffer = new byte[16 * 1024];
         while (await request.Body.ReadAsync(buffer, cancellationToken) is > 0 and var read)
         {
             body.Write(buffer, 0, read);
-            if (body.Length > MaxBytes)
-                throw TooLarge();
+            if (body.Length > most)
+                throw TooLarge(most);
         }
 
         return body.ToArray();
     }
 
-    static FailureException TooLarge() => new("body_too_large", $"The body is larger than {MaxBytes} bytes.");
+    static FailureException TooLarge(long most) => new("body_too_large", $"The body is larger than {most} bytes.");
 }

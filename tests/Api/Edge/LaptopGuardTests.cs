@@ -59,6 +59,14 @@ public sealed class LaptopGuardTests
     }
 
     [Fact]
+    public async Task So_may_a_page_whose_origin_is_named_and_its_neighbour_may_not()
+    {
+        await using var app = await EdgeApp.StartAsync("Cors:Origins:0=https://portal.example.com");
+        (await SendAsync(app, HttpMethod.Post, "localhost:8080", "cross-site", "https://portal.example.com")).StatusCode.ShouldBe(HttpStatusCode.OK);
+        await (await SendAsync(app, HttpMethod.Post, "localhost:8080", "cross-site", "https://evil.example.com")).ProblemAsync(403, "not_from_here");
+    }
+
+    [Fact]
     public async Task Where_keys_are_needed_any_name_will_do()
     {
         await using var app = await EdgeApp.StartAsync(EdgeApp.Closed);
