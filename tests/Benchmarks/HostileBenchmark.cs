@@ -81,9 +81,10 @@ static class HostileBenchmark
         return answer.IsSuccessStatusCode ? body.GetProperty("key").GetString()! : throw new InvalidOperationException($"No key was made: {body}");
     }
 
+    // They would be on machines of their own. On this one they get what the platform and the quiet caller leave of the processors.
     static Process Start(Uri server, string key, int seconds) => Process.Start(new ProcessStartInfo(
-        Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet",
-        [Path.Combine(AppContext.BaseDirectory, "Benchmarks.dll"), HostileClients.Name, $"{server}", $"{seconds}"])
+        "nice",
+        ["-n", "19", Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet", Path.Combine(AppContext.BaseDirectory, "Benchmarks.dll"), HostileClients.Name, $"{server}", $"{seconds}"])
     {
         RedirectStandardOutput = true,
         Environment = { [HostileClients.KeyVariable] = key },

@@ -12,34 +12,36 @@ public sealed class RedactionTests
     static readonly string Pem = Convert.ToBase64String(RandomNumberGenerator.GetBytes(60));
     static readonly string Jwt = $"eyJ{Secret}.{Secret}.{Secret}";
 
-    public static TheoryData<string, string> Masked => new()
-    {
-        { $"Key sgs_{Id}_{Secret} came", $"Key sgs_{Id}*** came" },
-        { $"sgs_{Id}_{Secret[..10]}", $"sgs_{Id}***" },
-        { $"Bearer {Jwt}", "Bearer ***" },
-        { $"token {Jwt}.", "token ***" },
-        { $"authorization: bearer {Secret}", "authorization: bearer ***" },
-        { $"Basic {Convert.ToBase64String(RandomNumberGenerator.GetBytes(32))} x", "Basic *** x" },
-        { $"Host=db;Password={Secret};Database=x", "Host=db;Password=***;Database=x" },
-        { $"Pwd = \"{Secret} with blanks\"; x", "Pwd = ***; x" },
-        { $"{{\"password\":\"{Secret}\",\"x\":1}}", "{\"password\":***,\"x\":1}" },
-        { $"AccountName=a;AccountKey={Secret}==;EndpointSuffix=core", "AccountName=a;AccountKey=***;EndpointSuffix=core" },
-        { $"SharedAccessKey={Secret}", "SharedAccessKey=***" },
-        { $"https://a.blob/c?sv=1&sig={Secret}&se=2", "https://a.blob/c?sv=1&sig=***&se=2" },
-        { $"https://a.blob/c?sv=1\\u0026sig={Secret}", "https://a.blob/c?sv=1\\u0026sig=***" },
-        { $"/x?access_token={Secret}", "/x?access_token=***" },
-        { $"amqps://user:{Secret}@broker:5671/", "amqps://user:***@broker:5671/" },
-        { $"before -----BEGIN RSA PRIVATE KEY-----\n{Pem}\n-----END RSA PRIVATE KEY----- after", "before *** after" },
-        { $"-----BEGIN PRIVATE KEY-----\n{Pem}", "***" },
-    };
+    // Not a theory's data: its names, with the secrets in them, would be in the log of the test run.
+    static readonly (string Text, string Masked)[] Cases =
+    [
+        ($"Key sgs_{Id}_{Secret} came", $"Key sgs_{Id}*** came"),
+        ($"sgs_{Id}_{Secret[..10]}", $"sgs_{Id}***"),
+        ($"Bearer {Jwt}", "Bearer ***"),
+        ($"token {Jwt}.", "token ***"),
+        ($"authorization: bearer {Secret}", "authorization: bearer ***"),
+        ($"Basic {Convert.ToBase64String(RandomNumberGenerator.GetBytes(32))} x", "Basic *** x"),
+        ($"Host=db;Password={Secret};Database=x", "Host=db;Password=***;Database=x"),
+        ($"Pwd = \"{Secret} with blanks\"; x", "Pwd = ***; x"),
+        ($"{{\"password\":\"{Secret}\",\"x\":1}}", "{\"password\":***,\"x\":1}"),
+        ($"AccountName=a;AccountKey={Secret}==;EndpointSuffix=core", "AccountName=a;AccountKey=***;EndpointSuffix=core"),
+        ($"SharedAccessKey={Secret}", "SharedAccessKey=***"),
+        ($"https://a.blob/c?sv=1&sig={Secret}&se=2", "https://a.blob/c?sv=1&sig=***&se=2"),
+        ($"https://a.blob/c?sv=1\\u0026sig={Secret}", "https://a.blob/c?sv=1\\u0026sig=***"),
+        ($"/x?access_token={Secret}", "/x?access_token=***"),
+        ($"amqps://user:{Secret}@broker:5671/", "amqps://user:***@broker:5671/"),
+        ($"before -----BEGIN RSA PRIVATE KEY-----\n{Pem}\n-----END RSA PRIVATE KEY----- after", "before *** after"),
+        ($"-----BEGIN PRIVATE KEY-----\n{Pem}", "***"),
+    ];
 
-    [Theory]
-    [MemberData(nameof(Masked))]
-    public void What_looks_like_a_secret_is_masked_and_the_rest_stays(string text, string masked)
+    [Fact]
+    public void What_looks_like_a_secret_is_masked_and_the_rest_stays()
     {
-        Redaction.Text(text).ShouldBe(masked);
-        Redaction.Text(text).ShouldNotContain(Secret[10..]);
-        Redaction.Text(Redaction.Text(text)).ShouldBe(masked);
+        foreach (var (text, masked) in Cases)
+        {
+            Redaction.Text(text).ShouldBe(masked);
+            Redaction.Text(Redaction.Text(text)).ShouldBe(masked);
+        }
     }
 
     [Theory]
@@ -63,24 +65,15 @@ public sealed class RedactionTests
         (GC.GetAllocatedBytesForCurrentThread() - before).ShouldBe(0);
     }
 
-    [Theory]
-    [InlineData("sgs_")]
-    [InlineData("eyJ.")]
-    [InlineData("eyJ")]
-    [InlineData("bearer aaaaaaaaaaaaaaaaaaaaaaa")]
-    [InlineData("aaaa://")]
-    [InlineData("?sig=")]
-    [InlineData("secret:")]
-    [InlineData("password=")]
-    [InlineData("password=\"")]
-    [InlineData("https://a:")]
-    [InlineData("-----BEGIN PRIVATE KEY-----")]
-    [InlineData("bearer ")]
-    public void A_million_signs_come_to_an_end(string sign)
+    [Fact]
+    public void A_million_signs_come_to_an_end()
     {
         // A form that tried every division of them would not.
-        var text = string.Concat(Enumerable.Repeat(sign, 1_000_000 / sign.Length));
-        Redaction.Text(text).Length.ShouldBeLessThanOrEqualTo(text.Length);
+        foreach (var sign in new[] { "sgs_", "eyJ.", "eyJ", "bearer aaaaaaaaaaaaaaaaaaaaaaa", "aaaa://", "?sig=", "secret:", "password=", "password=\"", "https://a:", "-----BEGIN PRIVATE KEY-----", "bearer " })
+        {
+            var text = string.Concat(Enumerable.Repeat(sign, 1_000_000 / sign.Length));
+            Redaction.Text(text).Length.ShouldBeLessThanOrEqualTo(text.Length);
+        }
     }
 
     [Fact]
