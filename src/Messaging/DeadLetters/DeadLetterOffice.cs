@@ -1,6 +1,6 @@
-using Contracts;
 using System.Globalization;
 using System.Runtime.ExceptionServices;
+using Contracts;
 using MassTransit;
 using Messaging.Transports;
 using Microsoft.Extensions.Logging;
