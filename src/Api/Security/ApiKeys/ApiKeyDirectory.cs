@@ -25,20 +25,12 @@ sealed class ApiKeyDirectory(PlatformDatabase database, RequestLimits limits, Ti
     {
         if (ApiKeyText.IdOf(text) is not { } id)
             return null;
-        var isNew = !_known.TryGetValue(id, out var known);
-        if (isNew && !limits.MayGuess(from))
+        if (!_known.ContainsKey(id) && !limits.MayGuess(from))
             throw new FailureException("rate_limited", "Too many wrong keys came from your address. Try again in some seconds.");
-        if (isNew || clock.GetElapsedTime(known!.ReadAt) > Believed)
+        if (await LookUpAsync(id, cancellationToken) is not { } known)
         {
-            known = await ReadAsync(id, cancellationToken);
-            if (known is null)
-            {
-                _known.TryRemove(id, out _);
-                limits.GuessedWrong(from);
-                return null;
-            }
-
-            _known[id] = known;
+            limits.GuessedWrong(from);
+            return null;
         }
 
         if (!CryptographicOperations.FixedTimeEquals(known.Sha256, ApiKeyText.Hash(text)) || known.Caller.ExpiresAt <= clock.GetUtcNow())
@@ -50,9 +42,7 @@ sealed class ApiKeyDirectory(PlatformDatabase database, RequestLimits limits, Ti
     /// <returns>Whether the key of a caller who was let in is still good.</returns>
     public async ValueTask<bool> IsGoodAsync(Caller caller, CancellationToken cancellationToken)
     {
-        var id = caller.Id[IdPrefix.Length..];
-        if (!_known.TryGetValue(id, out var known) || clock.GetElapsedTime(known.ReadAt) > Believed)
-            known = await ReadAsync(id, cancellationToken);
+        var known = await LookUpAsync(caller.Id[IdPrefix.Length..], cancellationToken);
         return known is not null && !(known.Caller.ExpiresAt <= clock.GetUtcNow());
     }
 
@@ -69,6 +59,18 @@ sealed class ApiKeyDirectory(PlatformDatabase database, RequestLimits limits, Ti
             if (_used.TryRemove(id, out var at))
                 used[id] = at;
         return used;
+    }
+
+    async ValueTask<Known?> LookUpAsync(string id, CancellationToken cancellationToken)
+    {
+        if (_known.TryGetValue(id, out var known) && clock.GetElapsedTime(known.ReadAt) <= Believed)
+            return known;
+        known = await ReadAsync(id, cancellationToken);
+        if (known is null)
+            _known.TryRemove(id, out _);
+        else
+            _known[id] = known;
+        return known;
     }
 
     async Task<Known?> ReadAsync(string id, CancellationToken cancellationToken)
