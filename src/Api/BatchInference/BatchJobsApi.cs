@@ -30,7 +30,7 @@ static class BatchJobsApi
         jobs.MapGet("/{id:guid}", GetAsync).WithName("GetBatchJob").WithSummary("A job and how far it is").Problems(404).Needs(Role.Viewer);
         jobs.MapGet("/{id:guid}/shards", ShardsAsync).WithName("ListBatchJobShards").WithSummary("The pieces of a job, in order").Problems(400, 404).Needs(Role.Viewer);
         jobs.MapGet("/{id:guid}/results", ResultsAsync).WithName("GetBatchJobResults").WithSummary("Manifest and files of a finished job").Problems(404, 409).Needs(Role.Viewer);
-        jobs.MapGet("/{id:guid}/events", EventsAsync).WithName("WatchBatchJob").WithSummary("Live progress as server-sent events, to the end").Problems(404).Needs(Role.Viewer);
+        jobs.MapGet("/{id:guid}/events", EventsAsync).WithName("WatchBatchJob").WithSummary("Live progress as server-sent events, to the end").Problems(404).Needs(Role.Viewer).AtOwnPace();
         jobs.MapPost("/{id:guid}/cancel", CancelAsync).WithName("CancelBatchJob").WithSummary("Stop a job that is not publishing yet").Accepted<BatchJobStopping>(404, 409).Needs(Role.Operator);
         return api;
     }

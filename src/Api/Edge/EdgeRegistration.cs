@@ -17,6 +17,7 @@ static class EdgeRegistration
     const int MostHeaderBytes = 32 * 1024;
     const int MostHeaders = 64;
     const long TakenBytes = 1 << 20;
+    const long ReadAheadBytes = 128 * 1024;
     static readonly TimeSpan SlowBodyGrace = TimeSpan.FromSeconds(5);
 
     /// <param name="isOpen">Nobody has to say who they are.</param>
@@ -36,6 +37,7 @@ static class EdgeRegistration
         services.AddSingleton<RequestLimits>();
         services.AddSingleton<IConfigureOptions<RateLimiterOptions>>(provider => provider.GetRequiredService<RequestLimits>());
         services.AddSingleton<StreamLimits>();
+        services.AddSingleton<Turns>();
 
         services.AddOptions<CorsOptions>().BindConfiguration(CorsOptions.Section).ValidateOnStart();
         services.AddSingleton<IValidateOptions<CorsOptions>, CorsOptions.Validator>();
@@ -65,6 +67,7 @@ static class EdgeRegistration
         kestrel.AddServerHeader = false;
         // The routes refuse at the limit. A body a little larger is taken to its end, or its sender would lose the answer.
         kestrel.Limits.MaxRequestBodySize = limits.BodyBytes + TakenBytes;
+        kestrel.Limits.MaxRequestBufferSize = ReadAheadBytes;
         kestrel.Limits.RequestHeadersTimeout = limits.HeadTimeout;
         kestrel.Limits.KeepAliveTimeout = limits.IdleTimeout;
         kestrel.Limits.MaxConcurrentConnections = limits.Connections;

@@ -31,6 +31,14 @@ public sealed class LimitOptions
     [Range(1, 1_000_000)]
     public int StrangerBurst { get; init; } = 100;
 
+    /// <summary>Requests of one caller that are worked on at once; the next wait for them. Default: 8.</summary>
+    [Range(1, 1_000_000)]
+    public int CallerAtOnce { get; init; } = 8;
+
+    /// <summary>How long a refusal for too many requests is held back, of the second or more it asks for. Default: 250 ms.</summary>
+    [Range(typeof(TimeSpan), "00:00:00", "00:00:01")]
+    public TimeSpan RefusalDelay { get; init; } = TimeSpan.FromMilliseconds(250);
+
     /// <summary>Event streams that one caller has open. Default: 50.</summary>
     [Range(1, 1_000_000)]
     public int CallerStreams { get; init; } = 50;

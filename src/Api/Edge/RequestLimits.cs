@@ -3,6 +3,7 @@ using System.Net;
 using System.Threading.RateLimiting;
 using Api.Security;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.RateLimiting;
 using Microsoft.Extensions.Options;
 
@@ -17,12 +18,17 @@ sealed class RequestLimits : IConfigureOptions<RateLimiterOptions>, IDisposable
     static readonly Meter Meter = new("Api.Edge");
     static readonly Counter<long> Limited = Meter.CreateCounter<long>("requests.limited", description: "Requests refused because there were too many");
 
+    const long RefusedBytes = 64 * 1024;
+    const int MostHeld = 1_000;
+
     readonly LimitOptions _limits;
     readonly PartitionedRateLimiter<IPAddress> _guesses;
+    readonly TimeProvider _clock;
+    int _held;
 
-    public RequestLimits(IOptions<LimitOptions> limits)
+    public RequestLimits(IOptions<LimitOptions> limits, TimeProvider clock)
     {
-        _limits = limits.Value;
+        (_limits, _clock) = (limits.Value, clock);
         _guesses = PartitionedRateLimiter.Create<IPAddress, IPAddress>(address => Bucket(address, _limits.StrangerRequests, _limits.StrangerBurst));
     }
 
@@ -38,7 +44,7 @@ sealed class RequestLimits : IConfigureOptions<RateLimiterOptions>, IDisposable
                 : caller is null
                     ? Bucket($"address {AddressOf(context)}", _limits.StrangerRequests, _limits.StrangerBurst)
                     : Bucket($"tenant {caller.Tenant}", _limits.TenantRequests, _limits.TenantBurst)));
-        options.OnRejected = (rejected, _) => new(RefuseAsync(rejected.HttpContext, "requests", Wait(rejected.Lease)));
+        options.OnRejected = (rejected, _) => new(RefuseAsync(rejected.HttpContext, Wait(rejected.Lease)));
     }
 
     /// <summary>Whether a key that nobody here has seen before may be looked up for this address: guessing costs the guesser, not the database.</summary>
@@ -47,15 +53,28 @@ sealed class RequestLimits : IConfigureOptions<RateLimiterOptions>, IDisposable
 
     public void GuessedWrong(IPAddress? address) => _guesses.AttemptAcquire(address ?? IPAddress.None).Dispose();
 
-    public static Task RefuseAsync(HttpContext context, string limit, TimeSpan wait)
+    /// <param name="wait">How long the caller has to wait before it is worth asking again.</param>
+    public async Task RefuseAsync(HttpContext context, TimeSpan wait)
     {
-        Limited.Add(1, new KeyValuePair<string, object?>("limit", limit));
+        Limited.Add(1);
+        // A body that nobody reads is still taken off the connection, so that a client that sends first sees the answer: not more of it than is cheap.
+        if (context.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } body)
+            body.MaxRequestBodySize = RefusedBytes;
+        await HoldAsync(context.RequestAborted);
         var seconds = Math.Max(1, (int)Math.Ceiling(wait.TotalSeconds));
         context.Response.Headers.RetryAfter = seconds.ToString();
-        return Problem.From("rate_limited", $"Too many requests. Try again in {seconds} s, and more slowly.").ExecuteAsync(context);
+        await Problem.From("rate_limited", $"Too many requests. Try again in {seconds} s, and more slowly.").ExecuteAsync(context);
     }
 
     public void Dispose() => _guesses.Dispose();
+
+    // Who asks again at once, whatever the answer, asks less often this way; who waits as told loses nothing.
+    async Task HoldAsync(CancellationToken cancellationToken)
+    {
+        if (Interlocked.Increment(ref _held) <= MostHeld)
+            await Task.Delay(_limits.RefusalDelay, _clock, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        Interlocked.Decrement(ref _held);
+    }
 
     static TimeSpan Wait(RateLimitLease lease) => lease.TryGetMetadata(MetadataName.RetryAfter, out var wait) ? wait : TimeSpan.FromSeconds(1);
 

@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using System.Text;
+using Api.Edge;
 using Api.Requests;
 using Api.Security;
 using Artifacts;
@@ -27,7 +28,7 @@ static class ModelsApi
 
         models.MapPost("", RegisterAsync).WithName("RegisterModel").WithSummary("Register an ONNX file, by URI or upload")
             .Accepts<RegisterModelRequest>("application/json", "multipart/form-data", "application/octet-stream")
-            .Produces<ModelVersionView>(201).Produces<ModelVersionView>(200).Problems(400, 409, 413, 415, 422, 503).TakesIdempotencyKey().Needs(Role.Operator);
+            .Produces<ModelVersionView>(201).Produces<ModelVersionView>(200).Problems(400, 409, 413, 415, 422, 503).TakesIdempotencyKey().Needs(Role.Operator).AtOwnPace();
         models.MapGet("", ListAsync).WithName("ListModels").WithSummary("All models, by name").Needs(Role.Viewer);
         models.MapGet("/{name}", GetAsync).WithName("GetModel").WithSummary("A model's latest version, and which others there are").Problems(404).Needs(Role.Viewer);
         models.MapGet("/{name}/versions/{version}", GetVersionAsync).WithName("GetModelVersion").WithSummary("One version: inputs, outputs, speed").Problems(404).Needs(Role.Viewer);

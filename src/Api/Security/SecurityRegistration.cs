@@ -1,3 +1,4 @@
+using Api.Edge;
 using Api.Security.ApiKeys;
 using Api.Security.Tokens;
 using Microsoft.AspNetCore.Authentication;
@@ -69,6 +70,7 @@ public static class SecurityRegistration
         });
         // Who is over a limit is not even asked for its role.
         app.UseRateLimiter();
+        app.Use((context, next) => context.RequestServices.GetRequiredService<Turns>().InvokeAsync(context, next, context.RequestServices.GetRequiredService<RequestLimits>()));
         app.UseAuthorization();
     }
 }

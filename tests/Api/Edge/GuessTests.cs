@@ -12,7 +12,7 @@ public sealed class GuessTests
     [Fact]
     public void Who_has_guessed_too_often_may_guess_no_faster_than_the_rate()
     {
-        using var limits = new RequestLimits(Options.Create(new LimitOptions { StrangerBurst = Burst, StrangerRequests = 1 }));
+        using var limits = new RequestLimits(Options.Create(new LimitOptions { StrangerBurst = Burst, StrangerRequests = 1 }), TimeProvider.System);
         var guesser = IPAddress.Parse("203.0.113.1");
         var guesses = 0;
         var since = Stopwatch.StartNew();
