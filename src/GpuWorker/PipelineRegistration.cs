@@ -1,5 +1,6 @@
 using GpuWorker.BatchInference;
 using GpuWorker.Inference;
+using GpuWorker.OnlineScoring;
 using MassTransit;
 using Microsoft.Extensions.DependencyInjection;
 
@@ -12,6 +13,7 @@ public static class PipelineRegistration
     {
         services.AddInference();
         services.AddBatchInference();
+        services.AddOnlineScoring();
         return services;
     }
 

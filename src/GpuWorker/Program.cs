@@ -1,5 +1,7 @@
 using Artifacts;
+using Contracts.OnlineScoring;
 using GpuWorker;
+using GpuWorker.OnlineScoring;
 using MassTransit;
 using Messaging;
 using Messaging.Transports;
@@ -10,6 +12,12 @@ using ServiceDefaults;
 
 try
 {
+    if (ModelServer.FolderOf(args) is { } folder)
+    {
+        await ModelServer.RunAsync(folder, args);
+        return Environment.ExitCode;
+    }
+
     var builder = HostProcess.CreateBuilder(args, port: 8082);
     builder.AddHealthOnly();
     builder.AddBrokerMessaging(bus =>
@@ -21,8 +29,10 @@ try
     builder.Services.AddWorker();
 
     await using var app = builder.Build();
-    app.UseHealthOnly();
-    app.MapHealth();
+    app.UseHealthOnly(ScoringHeaders.Path);
+    app.MapProbes();
+    WorkerHealth.Map(app);
+    app.MapOnlineScoring();
     var broker = app.Services.GetRequiredService<BrokerAccess>();
     await app.RunToEndAsync();
     return broker.IsRefused ? 1 : 0;

@@ -12,7 +12,30 @@ public sealed record OnnxProvider(string Name, IReadOnlyDictionary<string, strin
     {
     }
 
-    internal bool IsCpu => Is("CPU");
+    /// <summary>Whether it is the one that is always there.</summary>
+    public bool IsCpu => Is("CPU");
+
+    /// <summary>Runs a small model on the provider and nowhere else. That a library has a provider does not mean that the machine has its device.</summary>
+    /// <returns>Why the provider cannot be used here; null when it can.</returns>
+    public string? WhyNot(OnnxEnvironment environment)
+    {
+        try
+        {
+            using var session = OnnxSession.FromBytes(environment, GoldenModelFile.Bytes, new OnnxSessionOptions
+            {
+                Providers = [this],
+                Config = new Dictionary<string, string> { [OnnxSessionOptions.NoCpuFallback] = "1" },
+            });
+            using var input = OnnxValue.Create(GoldenModelFile.Input, [2, 3]);
+            var outputs = session.Run([new OnnxInput("x", input)]);
+            using var output = outputs[0];
+            return output.Span<float>().SequenceEqual(GoldenModelFile.Output) ? null : $"{Name} computes wrongly: {string.Join(", ", output.Span<float>().ToArray())}.";
+        }
+        catch (OnnxException e)
+        {
+            return e.Message;
+        }
+    }
 
     internal unsafe void AppendTo(nint options, OnnxEnvironment environment)
     {

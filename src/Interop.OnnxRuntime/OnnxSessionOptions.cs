@@ -36,7 +36,10 @@ public sealed class OnnxSessionOptions
     /// <summary>Least severe message this session logs; null follows the environment.</summary>
     public OnnxLogSeverity? LogSeverity { get; init; }
 
-    /// <summary>The library's own keys, e.g. <c>session.disable_cpu_ep_fallback</c> = <c>1</c>.</summary>
+    /// <summary>Key that, set to <c>1</c>, refuses a provider a model of which it would leave operators to the CPU.</summary>
+    public const string NoCpuFallback = "session.disable_cpu_ep_fallback";
+
+    /// <summary>The library's own keys, e.g. <see cref="NoCpuFallback"/>.</summary>
     public IReadOnlyDictionary<string, string> Config { get; init; } = new Dictionary<string, string>();
 
     /// <summary>Fixes symbolic dimensions by name.</summary>
@@ -65,7 +68,11 @@ public sealed class OnnxSessionOptions
             AddConfig(options, "session.intra_op.allow_spinning", Spinning ? "1" : "0");
             AddConfig(options, "session.inter_op.allow_spinning", Spinning ? "1" : "0");
             foreach (var (key, value) in Config)
-                AddConfig(options, key, value);
+            {
+                // On the CPU itself there is nothing to fall back from, and the library takes the two for a contradiction.
+                if (!provider.IsCpu || key != NoCpuFallback)
+                    AddConfig(options, key, value);
+            }
             foreach (var (name, value) in Dimensions)
             {
                 fixed (byte* nameBytes = NativeMethods.Utf8(name))

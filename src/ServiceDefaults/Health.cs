@@ -25,12 +25,18 @@ public static class Health
     /// <returns>The route of <c>/health</c>, for a host that does not tell everybody.</returns>
     public static IEndpointConventionBuilder MapHealth(this IEndpointRouteBuilder endpoints)
     {
+        endpoints.MapProbes();
+        return endpoints.MapHealthChecks("/health", Checks(_ => true, WriteAsync));
+    }
+
+    /// <summary>For a host with a <c>/health</c> of its own.</summary>
+    public static void MapProbes(this IEndpointRouteBuilder endpoints)
+    {
         endpoints.MapHealthChecks("/health/live", Checks(check => check.Tags.Contains(Live), WriteStatusAsync)).AllowAnonymous().DisableRateLimiting();
         var ready = Checks(check => check.Tags.Contains(Needed), WriteStatusAsync);
         // A bus that has lost its broker calls itself degraded, and so is whoever needs it of no use.
         ready.ResultStatusCodes[HealthStatus.Degraded] = StatusCodes.Status503ServiceUnavailable;
         endpoints.MapHealthChecks("/health/ready", ready).AllowAnonymous().DisableRateLimiting();
-        return endpoints.MapHealthChecks("/health", Checks(_ => true, WriteAsync));
     }
 
     internal static void AddLiveness(this IServiceCollection services) =>

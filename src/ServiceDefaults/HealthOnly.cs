@@ -21,9 +21,11 @@ public static class HealthOnly
     }
 
     /// <summary>To other machines only what an orchestrator asks is there.</summary>
-    public static void UseHealthOnly(this WebApplication app) => app.Use((context, next) =>
+    /// <param name="guarded">Routes that ask themselves who calls.</param>
+    public static void UseHealthOnly(this WebApplication app, params PathString[] guarded) => app.Use((context, next) =>
     {
-        if (context.Connection.RemoteIpAddress is not { } address || IPAddress.IsLoopback(address) || ForAnybody.Contains(context.Request.Path))
+        if (context.Connection.RemoteIpAddress is not { } address || IPAddress.IsLoopback(address)
+            || ForAnybody.Contains(context.Request.Path) || guarded.Contains(context.Request.Path))
             return next(context);
         context.Response.StatusCode = StatusCodes.Status404NotFound;
         return Task.CompletedTask;

@@ -1,4 +1,5 @@
 using Contracts;
+using ServiceDefaults;
 
 namespace Api.Requests;
 

@@ -13,6 +13,12 @@ public sealed class InferenceOptions
     [MinLength(1)]
     public string[] Providers { get; set; } = ["CPU"];
 
+    /// <summary>
+    /// Whether a model on another device may leave some of its operators to the CPU. False refuses the device to a model that would need
+    /// that, and the next provider is tried. Default: true.
+    /// </summary>
+    public bool CpuFallback { get; set; } = true;
+
     /// <summary>Models kept open while nobody uses them. Default: 8.</summary>
     [Range(1, 1000)]
     public int MaxWarmModels { get; set; } = 8;

@@ -16,6 +16,7 @@ public static partial class InferenceRegistration
         services.AddOptions<InferenceOptions>().BindConfiguration(InferenceOptions.Section).ValidateDataAnnotations().ValidateOnStart();
         services.TryAddSingleton(TimeProvider.System);
         services.AddSingleton(CreateEnvironment);
+        services.AddSingleton<Devices>();
         services.AddSingleton<ModelCache>();
         services.AddSingleton<ModelInspector>();
         return services;

@@ -35,10 +35,7 @@ public sealed class ModelSession : IDisposable
                 // The number of rows varies, and a plan is kept for each.
                 MemoryPattern = false,
                 Providers = [.. options.Providers.Select(name => new OnnxProvider(name))],
-                Config = new Dictionary<string, string>
-                {
-                    ["session.model_external_initializers_file_folder_path"] = Path.GetDirectoryName(path)!,
-                },
+                Config = Config(path, options),
             });
             return new ModelSession(actual, session, file);
         }
@@ -49,6 +46,15 @@ public sealed class ModelSession : IDisposable
     }
 
     public void Dispose() => Onnx.Dispose();
+
+    // Without the CPU in the list nothing may run there.
+    static Dictionary<string, string> Config(string path, InferenceOptions options)
+    {
+        var config = new Dictionary<string, string> { ["session.model_external_initializers_file_folder_path"] = Path.GetDirectoryName(path)! };
+        if (!options.CpuFallback)
+            config[OnnxSessionOptions.NoCpuFallback] = "1";
+        return config;
+    }
 
     static byte[] Read(string path, long most)
     {

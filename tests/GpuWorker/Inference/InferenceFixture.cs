@@ -51,7 +51,7 @@ public sealed class InferenceFixture : IDisposable
         Models.Dispose();
     }
 
-    static string FindConformance()
+    public static string FindConformance()
     {
         for (var folder = new DirectoryInfo(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
         {

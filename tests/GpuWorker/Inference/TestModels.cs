@@ -44,6 +44,47 @@ static class TestModels
         return Model(graph, null);
     }
 
+    /// <summary>y = x − mean of x over its rows, for x [N, 2].</summary>
+    internal static byte[] Centered()
+    {
+        var mean = new ProtoWriter().Add(1, "x").Add(2, "mean").Add(4, "ReduceMean")
+            .Add(5, new ProtoWriter().Add(1, "axes").Add(8, 0).Add(20, 7)).Add(5, new ProtoWriter().Add(1, "keepdims").Add(3, 1).Add(20, 2));
+        var graph = new ProtoWriter()
+            .Add(1, mean).Add(1, new ProtoWriter().Add(1, "x").Add(1, "mean").Add(2, "y").Add(4, "Sub"))
+            .Add(2, "centered").Add(11, Tensor("x", Float, "N", 2)).Add(12, Tensor("y", Float, "N", 2));
+        return Model(graph, null);
+    }
+
+    /// <summary>y = 1 added up as often as the input turns says.</summary>
+    internal static byte[] Countdown()
+    {
+        var body = new ProtoWriter()
+            .Add(1, new ProtoWriter().Add(1, "carried").Add(1, "one").Add(2, "next").Add(4, "Add"))
+            .Add(1, new ProtoWriter().Add(1, "go").Add(2, "goOn").Add(4, "Identity"))
+            .Add(2, "body")
+            .Add(11, Tensor("turn", Int64)).Add(11, Tensor("go", Bool)).Add(11, Tensor("carried", Float))
+            .Add(12, Tensor("goOn", Bool)).Add(12, Tensor("next", Float));
+        var loop = new ProtoWriter()
+            .Add(1, "turns").Add(1, "").Add(1, "zero").Add(2, "y").Add(4, "Loop")
+            .Add(5, new ProtoWriter().Add(1, "body").Add(6, body).Add(20, GraphAttribute));
+        var graph = new ProtoWriter()
+            .Add(1, loop).Add(2, "countdown")
+            .Add(5, new ProtoWriter().Add(2, Float).Add(8, "one").Add(9, BitConverter.GetBytes(1f)))
+            .Add(5, new ProtoWriter().Add(2, Float).Add(8, "zero").Add(9, BitConverter.GetBytes(0f)))
+            .Add(11, Tensor("turns", Int64)).Add(12, Tensor("y", Float));
+        return Model(graph, null);
+    }
+
+    /// <summary>y = [10, 20][x] for x [N].</summary>
+    internal static byte[] Lookup()
+    {
+        var table = new ProtoWriter().Add(1, 2).Add(2, Float).Add(8, "table").Add(9, [.. BitConverter.GetBytes(10f), .. BitConverter.GetBytes(20f)]);
+        var graph = new ProtoWriter()
+            .Add(1, new ProtoWriter().Add(1, "table").Add(1, "x").Add(2, "y").Add(4, "Gather"))
+            .Add(2, "lookup").Add(5, table).Add(11, Tensor("x", Int64, "N")).Add(12, Tensor("y", Float, "N"));
+        return Model(graph, null);
+    }
+
     static byte[] Model(ProtoWriter graph, Dictionary<string, string>? metadata)
     {
         var model = new ProtoWriter().Add(1, 8).Add(7, graph).Add(8, new ProtoWriter().Add(2, 17));

@@ -1,7 +1,7 @@
-namespace Api;
+namespace ServiceDefaults;
 
 /// <summary>Which HTTP status a failure code gets: the one table. What is not in it is a request that is understood but cannot be done.</summary>
-static class FailureStatus
+public static class FailureStatus
 {
     static readonly Dictionary<string, int> Known = new()
     {
@@ -49,6 +49,7 @@ static class FailureStatus
 
         ["request_timeout"] = 408,
         ["rate_limited"] = 429,
+        ["overloaded"] = 429,
         ["too_many_jobs"] = 429,
         ["too_many_streams"] = 429,
 
@@ -57,6 +58,7 @@ static class FailureStatus
         ["identity_provider_unavailable"] = 503,
         ["no_worker"] = 503,
         ["models_disabled"] = 503,
+        ["deadline_exceeded"] = 504,
     };
 
     public static int Of(string code) => Known.GetValueOrDefault(code, 422);

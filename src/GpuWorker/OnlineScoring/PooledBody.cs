@@ -1,0 +1,47 @@
+using System.Buffers;
+using Contracts;
+using Microsoft.AspNetCore.Http;
+
+namespace GpuWorker.OnlineScoring;
+
+/// <summary>A request's body in memory of the pool.</summary>
+readonly struct PooledBody(byte[] buffer, int length) : IDisposable
+{
+    const int Unknown = 16 * 1024;
+
+    internal ReadOnlyMemory<byte> Memory => buffer.AsMemory(0, length);
+
+    /// <param name="most">Bytes; more is refused with <c>body_too_large</c>.</param>
+    internal static async ValueTask<PooledBody> ReadAsync(HttpRequest request, int most, CancellationToken cancellationToken)
+    {
+        if (request.ContentLength > most)
+            throw TooLarge(most);
+        // What is said to come is not believed before it does.
+        var buffer = ArrayPool<byte>.Shared.Rent((int)Math.Min(request.ContentLength ?? Unknown, 1 << 20) + 1);
+        var length = 0;
+        try
+        {
+            while (await request.Body.ReadAsync(buffer.AsMemory(length), cancellationToken) is > 0 and var read)
+            {
+                if ((length += read) > most)
+                    throw TooLarge(most);
+                if (length < buffer.Length)
+                    continue;
+                var larger = ArrayPool<byte>.Shared.Rent(buffer.Length * 2);
+                buffer.AsSpan(0, length).CopyTo(larger);
+                ArrayPool<byte>.Shared.Return(buffer);
+                buffer = larger;
+            }
+            return new PooledBody(buffer, length);
+        }
+        catch
+        {
+            ArrayPool<byte>.Shared.Return(buffer);
+            throw;
+        }
+    }
+
+    public void Dispose() => ArrayPool<byte>.Shared.Return(buffer);
+
+    static FailureException TooLarge(int most) => new("body_too_large", $"The body may have at most {most} bytes (Online:MaxBodyBytes).");
+}

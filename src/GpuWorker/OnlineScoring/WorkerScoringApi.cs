@@ -1,0 +1,50 @@
+using System.Net;
+using System.Security.Cryptography;
+using System.Text;
+using Artifacts;
+using Contracts;
+using Contracts.OnlineScoring;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Options;
+
+namespace GpuWorker.OnlineScoring;
+
+/// <summary>
+/// The worker's private route, for the API. It names the file to score with, so it is for callers who know <c>Workers:Key</c>; without a
+/// key, for this machine alone.
+/// </summary>
+static class WorkerScoringApi
+{
+    internal static void MapWorkerScoring(this IEndpointRouteBuilder app) => app.MapPost(ScoringHeaders.Path, ScoreAsync).AllowAnonymous();
+
+    static Task ScoreAsync(HttpContext context, ScoreEndpoint endpoint, ArtifactStore artifacts, IOptions<WorkerAccessOptions> access)
+    {
+        if (!IsAllowed(context, access.Value.Key))
+        {
+            context.Response.StatusCode = StatusCodes.Status404NotFound;
+            return Task.CompletedTask;
+        }
+        return endpoint.ScoreAsync(context, request => Choose(request, artifacts));
+    }
+
+    static bool IsAllowed(HttpContext context, string key)
+    {
+        if (key.Length == 0)
+            return context.Connection.RemoteIpAddress is not { } address || IPAddress.IsLoopback(address);
+        return context.Request.Headers[ScoringHeaders.Key] is [{ } given, ..]
+            && CryptographicOperations.FixedTimeEquals(SHA256.HashData(Encoding.UTF8.GetBytes(given)), SHA256.HashData(Encoding.UTF8.GetBytes(key)));
+    }
+
+    static (ModelRef, string?) Choose(HttpRequest request, ArtifactStore artifacts)
+    {
+        var model = new ModelRef(Header(request, ScoringHeaders.Model), Header(request, ScoringHeaders.Sha256), Header(request, ScoringHeaders.Uri));
+        return (model, request.Headers[ScoringHeaders.Adapter] is [{ Length: > 0 } adapter, ..] ? artifacts.LocalPath(adapter, ArtifactAccess.Read, "adapter") : null);
+    }
+
+    static string Header(HttpRequest request, string name) => request.Headers[name] is [{ Length: > 0 } value, ..]
+        ? value
+        : throw new FailureException("field_missing", $"The header {name} is missing.", new FieldFailure(name, "field_missing", "It is missing."));
+}
