@@ -1,12 +1,14 @@
 using Api.BatchInference;
 using Api.Edge;
 using Api.Models;
+using Api.OnlineScoring;
 using Api.Operations;
 using Api.Requests;
 using Api.Security;
 using Api.Security.ApiKeys;
 using Api.Security.Audit;
 using Artifacts;
+using Contracts.OnlineScoring;
 using MassTransit;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Routing;
@@ -42,6 +44,7 @@ public static class PipelineRegistration
         services.AddHostedService<IdempotencyExpiry>();
         services.AddModels();
         services.AddBatchInferenceApi();
+        services.AddOnlineScoringApi();
         services.AddScoped<Invariants>();
         services.AddScoped<ManifestFiles>();
         return builder;
@@ -51,6 +54,13 @@ public static class PipelineRegistration
     public static void AddApi(this IBusRegistrationConfigurator bus, IConfiguration configuration)
     {
         bus.AddConsumer<InputConsumer, InputDefinition>();
+        bus.AddConsumer<ScoreOnlineConsumer, ScoreOnlineDefinition>();
+        bus.AddConsumer<WorkerAnnouncements>().Endpoint(endpoint =>
+        {
+            endpoint.Name = "api-workers";
+            endpoint.InstanceId = $"-{Environment.MachineName}-{Environment.ProcessId}-{Guid.CreateVersion7().ToString("n")[^6..]}";
+            endpoint.Temporary = true;
+        });
         if (configuration[$"{BatchInferenceApiOptions.Section}:{nameof(BatchInferenceApiOptions.TrustedInput)}"] is { Length: > 0 })
             bus.AddConsumer<TrustedInputConsumer, TrustedInputDefinition>();
     }
@@ -79,6 +89,15 @@ public static class PipelineRegistration
         services.AddScoped<BatchJobCancellation>();
     }
 
+    static void AddOnlineScoringApi(this IServiceCollection services)
+    {
+        services.AddOptions<OnlineScoringApiOptions>().BindConfiguration(OnlineScoringApiOptions.Section).ValidateDataAnnotations().ValidateOnStart();
+        services.AddOptions<WorkerAccessOptions>().BindConfiguration(WorkerAccessOptions.Section);
+        services.AddSingleton<ServedModels>();
+        services.AddSingleton<Workers>();
+        services.TryAddSingleton<IWorkerScoring, HttpWorkerScoring>();
+    }
+
     public static WebApplication MapApi(this WebApplication app)
     {
         app.UseEdge();
@@ -88,6 +107,7 @@ public static class PipelineRegistration
         var api = app.MapGroup("/api/v1");
         api.MapBatchJobs();
         api.MapModels();
+        api.MapEndpoints();
         api.MapOperations();
         api.MapDeadLetters();
         api.MapApiKeys();

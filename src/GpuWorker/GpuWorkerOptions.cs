@@ -10,6 +10,9 @@ public sealed class GpuWorkerOptions
     /// <summary>Unique among workers and stable while the process lives. Default: empty, made from machine and process.</summary>
     public string WorkerName { get; set; } = "";
 
+    /// <summary>URL at which the API reaches this worker. Default: empty, where it listens, by the machine's name if that is everywhere.</summary>
+    public string Address { get; set; } = "";
+
     /// <summary>Units worked on at once, 0 to 256. Default: 0, one a core.</summary>
     [Range(0, 256)]
     public int Slots { get; set; }

@@ -27,6 +27,7 @@ try
     });
     builder.Services.AddSharedArtifacts();
     builder.Services.AddWorker();
+    builder.Services.AddSingleton<WorkerAddress>();
 
     await using var app = builder.Build();
     app.UseHealthOnly(ScoringHeaders.Path);

@@ -1,5 +1,6 @@
 using Contracts.WorkLedger;
 using GpuWorker.Inference;
+using GpuWorker.OnlineScoring;
 using MassTransit;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
@@ -9,7 +10,8 @@ namespace GpuWorker;
 
 /// <summary>Says at start and every 5 s that this worker takes work, and which models it holds.</summary>
 public sealed partial class WorkerHeartbeat(
-    IBus bus, ModelCache models, WorkerIdentity worker, IOptions<GpuWorkerOptions> options, TimeProvider time, ILogger<WorkerHeartbeat> logger)
+    IBus bus, ModelCache models, OnlineScorer scorer, WorkerIdentity worker, IOptions<GpuWorkerOptions> options, TimeProvider time, ILogger<WorkerHeartbeat> logger,
+    WorkerAddress? address = null)
     : BackgroundService
 {
     static readonly TimeSpan Period = TimeSpan.FromSeconds(5);
@@ -25,7 +27,7 @@ public sealed partial class WorkerHeartbeat(
             try
             {
                 await bus.Publish(
-                    new WorkerAlive(worker.Name, options.Value.EffectiveSlots, models.WarmModels),
+                    new WorkerAlive(worker.Name, options.Value.EffectiveSlots, models.WarmModels, address?.Find(), scorer.FreeRuns),
                     context =>
                     {
                         context.TimeToLive = TimeToLive;

@@ -1,4 +1,5 @@
 using Api;
+using Api.OnlineScoring;
 using Consumers;
 using GpuWorker;
 using Interop.OnnxRuntime;
@@ -24,6 +25,7 @@ static class Platform
             bus.AddApi(builder.Configuration);
         });
         builder.Services.AddWorker();
+        builder.Services.AddSingleton<IWorkerScoring, WorkerInProcess>();
         builder.AddApi();
         builder.Services.AddSingleton(services => OnnxRuntimeVersion(services.GetRequiredService<OnnxEnvironment>()));
     }

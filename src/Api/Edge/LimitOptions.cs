@@ -31,6 +31,14 @@ public sealed class LimitOptions
     [Range(1, 1_000_000)]
     public int StrangerBurst { get; init; } = 100;
 
+    /// <summary>Scoring requests a second of one caller, which are counted apart from the others. Default: 5,000.</summary>
+    [Range(1, 1_000_000)]
+    public int CallerScores { get; init; } = 5000;
+
+    /// <summary>Such requests at once. Default: 10,000.</summary>
+    [Range(1, 1_000_000)]
+    public int CallerScoresBurst { get; init; } = 10_000;
+
     /// <summary>Requests of one caller that are worked on at once; the next wait for them. Default: 8.</summary>
     [Range(1, 1_000_000)]
     public int CallerAtOnce { get; init; } = 8;

@@ -38,8 +38,10 @@ sealed class RequestLimits : IConfigureOptions<RateLimiterOptions>, IDisposable
         options.GlobalLimiter = PartitionedRateLimiter.CreateChained(
             PartitionedRateLimiter.Create<HttpContext, string>(context => IsFree(context, out var caller) || caller is null
                 ? RateLimitPartition.GetNoLimiter("")
-                : Bucket(caller.Id, _limits.CallerRequests, _limits.CallerBurst)),
-            PartitionedRateLimiter.Create<HttpContext, string>(context => IsFree(context, out var caller)
+                : IsScoring(context)
+                    ? Bucket($"scores {caller.Id}", _limits.CallerScores, _limits.CallerScoresBurst)
+                    : Bucket(caller.Id, _limits.CallerRequests, _limits.CallerBurst)),
+            PartitionedRateLimiter.Create<HttpContext, string>(context => IsFree(context, out var caller) || (caller is not null && IsScoring(context))
                 ? RateLimitPartition.GetNoLimiter("")
                 : caller is null
                     ? Bucket($"address {AddressOf(context)}", _limits.StrangerRequests, _limits.StrangerBurst)
@@ -80,6 +82,8 @@ sealed class RequestLimits : IConfigureOptions<RateLimiterOptions>, IDisposable
 
     bool IsFree(HttpContext context, out Caller? caller) =>
         (caller = Caller.Of(context.User)) == LocalHandler.Anybody && !_limits.ApplyLocally;
+
+    static bool IsScoring(HttpContext context) => context.GetEndpoint()?.Metadata.GetMetadata<ScoringRate>() is not null;
 
     static IPAddress AddressOf(HttpContext context) => context.Connection.RemoteIpAddress ?? IPAddress.None;
 

@@ -34,7 +34,12 @@ sealed class Turns(IOptions<LimitOptions> limits) : IDisposable
     public void Dispose() => _turns.Dispose();
 }
 
+/// <summary>Says that requests of this route are many and small, and are counted apart.</summary>
+sealed record ScoringRate;
+
 static class Pace
 {
+    public static TBuilder AtScoringRate<TBuilder>(this TBuilder route) where TBuilder : IEndpointConventionBuilder => route.WithMetadata(new ScoringRate());
+
     public static TBuilder AtOwnPace<TBuilder>(this TBuilder route) where TBuilder : IEndpointConventionBuilder => route.WithMetadata(new OwnPace());
 }

@@ -12,7 +12,9 @@ public sealed record JobAdmitted(Guid JobId);
 /// <param name="Worker">Stable while the process lives.</param>
 /// <param name="Slots">Units it works on at once.</param>
 /// <param name="Models">sha256 of each model it holds ready.</param>
-public sealed record WorkerAlive(string Worker, int Slots, IReadOnlyList<string> Models);
+/// <param name="Address">Where the API reaches it for online scoring; null when it cannot.</param>
+/// <param name="FreeRuns">Online scoring runs that could begin at once.</param>
+public sealed record WorkerAlive(string Worker, int Slots, IReadOnlyList<string> Models, Uri? Address = null, int FreeRuns = 0);
 
 /// <summary>A worker is on a unit: at once when it starts, then every 5 s. Lost ones cost nothing but a lease.</summary>
 /// <param name="Execution">New each time a worker starts on the unit.</param>

@@ -16,7 +16,8 @@ public static class PipelineRegistration
     public static IServiceCollection AddBatchInference(this IServiceCollection services)
     {
         DuckDbLibrary.Load(NativeParts.DuckDb());
-        services.AddOptions<GpuWorkerOptions>().BindConfiguration(GpuWorkerOptions.Section).ValidateDataAnnotations().ValidateOnStart();
+        services.AddOptions<GpuWorkerOptions>().BindConfiguration(GpuWorkerOptions.Section).ValidateDataAnnotations()
+            .Validate(worker => worker.Address.Length == 0 || Uri.TryCreate(worker.Address, UriKind.Absolute, out _), "GpuWorker:Address must be a URL.").ValidateOnStart();
         services.AddArtifacts();
         services.TryAddSingleton(TimeProvider.System);
         services.TryAddSingleton<WorkerIdentity>();

@@ -26,7 +26,7 @@ static class BodyReader
         }
         catch (JsonException e)
         {
-            var isDeep = e.Message.Contains("depth", StringComparison.OrdinalIgnoreCase);
+            var isDeep = e.Message.Contains("maximum configured depth", StringComparison.Ordinal);
             throw isDeep
                 ? new FailureException("json_too_deep", $"The body is nested more than {MostLevels} levels deep.")
                 : new FailureException("malformed_json", $"The body is not JSON: line {e.LineNumber + 1}, byte {e.BytePositionInLine + 1}.");

@@ -2,7 +2,6 @@ using System.Globalization;
 using Contracts;
 using Contracts.OnlineScoring;
 using Microsoft.AspNetCore.Http;
-using Microsoft.AspNetCore.Http.Features;
 using Microsoft.Extensions.Options;
 using ServiceDefaults;
 
@@ -29,13 +28,10 @@ sealed class ScoreEndpoint(OnlineScorer scorer, IOptions<OnlineScoringOptions> o
     {
         try
         {
-            var most = options.Value.MaxBodyBytes;
-            if (context.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } limit)
-                limit.MaxRequestBodySize = most + 1L;
             var (model, adapter) = choose(context.Request);
             using var time = new CancellationTokenSource(Timeout(context.Request), clock);
             using var stop = CancellationTokenSource.CreateLinkedTokenSource(time.Token, context.RequestAborted);
-            using var body = await PooledBody.ReadAsync(context.Request, most, stop.Token);
+            using var body = await PooledBody.ReadAsync(context.Request, options.Value.MaxBodyBytes, "Online:MaxBodyBytes", stop.Token);
             using var answer = new PooledAnswer();
             await scorer.ScoreAsync(model, adapter, body.Memory, answer, stop.Token);
             context.Response.ContentType = "application/json";

@@ -1,14 +1,14 @@
 using System.Buffers;
 
-namespace GpuWorker.OnlineScoring;
+namespace ServiceDefaults;
 
 /// <summary>An answer while it is written, in memory of the pool.</summary>
-sealed class PooledAnswer : IBufferWriter<byte>, IDisposable
+public sealed class PooledAnswer : IBufferWriter<byte>, IDisposable
 {
     byte[] buffer = ArrayPool<byte>.Shared.Rent(4096);
     int length;
 
-    internal ReadOnlyMemory<byte> Written => buffer.AsMemory(0, length);
+    public ReadOnlyMemory<byte> Written => buffer.AsMemory(0, length);
 
     public void Advance(int count) => length += count;
 

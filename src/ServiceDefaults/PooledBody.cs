@@ -1,21 +1,25 @@
 using System.Buffers;
 using Contracts;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
 
-namespace GpuWorker.OnlineScoring;
+namespace ServiceDefaults;
 
 /// <summary>A request's body in memory of the pool.</summary>
-readonly struct PooledBody(byte[] buffer, int length) : IDisposable
+public readonly struct PooledBody(byte[] buffer, int length) : IDisposable
 {
     const int Unknown = 16 * 1024;
 
-    internal ReadOnlyMemory<byte> Memory => buffer.AsMemory(0, length);
+    public ReadOnlyMemory<byte> Memory => buffer.AsMemory(0, length);
 
     /// <param name="most">Bytes; more is refused with <c>body_too_large</c>.</param>
-    internal static async ValueTask<PooledBody> ReadAsync(HttpRequest request, int most, CancellationToken cancellationToken)
+    /// <param name="setting">Which says how many.</param>
+    public static async ValueTask<PooledBody> ReadAsync(HttpRequest request, int most, string setting, CancellationToken cancellationToken)
     {
+        if (request.HttpContext.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } limit)
+            limit.MaxRequestBodySize = most + 1L;
         if (request.ContentLength > most)
-            throw TooLarge(most);
+            throw TooLarge(most, setting);
         // What is said to come is not believed before it does.
         var buffer = ArrayPool<byte>.Shared.Rent((int)Math.Min(request.ContentLength ?? Unknown, 1 << 20) + 1);
         var length = 0;
@@ -24,7 +28,7 @@ readonly struct PooledBody(byte[] buffer, int length) : IDisposable
             while (await request.Body.ReadAsync(buffer.AsMemory(length), cancellationToken) is > 0 and var read)
             {
                 if ((length += read) > most)
-                    throw TooLarge(most);
+                    throw TooLarge(most, setting);
                 if (length < buffer.Length)
                     continue;
                 var larger = ArrayPool<byte>.Shared.Rent(buffer.Length * 2);
@@ -43,5 +47,5 @@ readonly struct PooledBody(byte[] buffer, int length) : IDisposable
 
     public void Dispose() => ArrayPool<byte>.Shared.Return(buffer);
 
-    static FailureException TooLarge(int most) => new("body_too_large", $"The body may have at most {most} bytes (Online:MaxBodyBytes).");
+    static FailureException TooLarge(int most, string setting) => new("body_too_large", $"The body may have at most {most} bytes ({setting}).");
 }

@@ -1,0 +1,127 @@
+using System.Net;
+using System.Net.Sockets;
+using System.Text;
+using System.Text.Json;
+using Contracts.OnlineScoring;
+using MassTransit;
+using Microsoft.Extensions.DependencyInjection;
+
+namespace Api.Tests.OnlineScoring;
+
+[Trait("Category", "Server")]
+public sealed class EndpointTests(ScoringHost host) : IClassFixture<ScoringHost>
+{
+    [Theory]
+    [InlineData("fraud")]
+    [InlineData("fraud@latest")]
+    public async Task A_row_is_scored_by_the_worker_that_has_the_model(string name)
+    {
+        using var answer = await ScoreAsync(name, ScoringHost.Row());
+
+        var body = await answer.JsonAsync();
+        answer.StatusCode.ShouldBe(HttpStatusCode.OK, body.GetRawText());
+        body.GetProperty("version").GetString().ShouldBe(host.ModelVersion);
+        body.GetProperty("predictions")[0].EnumerateObject().ShouldNotBeEmpty();
+    }
+
+    [Fact]
+    public async Task A_version_by_its_hash_is_a_name_too() =>
+        (await ScoreAsync($"fraud@{host.ModelVersion}", ScoringHost.Row())).StatusCode.ShouldBe(HttpStatusCode.OK);
+
+    [Theory]
+    [InlineData("nothing")]
+    [InlineData("fraud@champion")]
+    public async Task What_there_is_not_is_404(string name) =>
+        await (await ScoreAsync(name, ScoringHost.Row())).ProblemAsync(404, "model_not_found");
+
+    [Fact]
+    public async Task Another_tenants_model_does_not_exist() =>
+        await (await host.As("acme", "viewer").PostAsync("/api/v1/endpoints/fraud/score", Json(ScoringHost.Row()))).ProblemAsync(404, "model_not_found");
+
+    [Fact]
+    public async Task What_the_worker_refuses_names_the_field() =>
+        (await (await ScoreAsync("fraud", """{"data":[{}]}""")).ProblemAsync(422, "column_missing")).Keys.ShouldAllBe(field => field.StartsWith("data[0]."));
+
+    [Theory]
+    [InlineData("{", "malformed_json")]
+    [InlineData("", "malformed_json")]
+    [InlineData("{}", "invalid_request")]
+    public async Task What_is_no_body_is_refused(string body, string code) => await (await ScoreAsync("fraud", body)).ProblemAsync(400, code);
+
+    [Fact]
+    public async Task A_body_too_large_is_refused() =>
+        await (await ScoreAsync("fraud", new string(' ', 200_000))).ProblemAsync(413, "body_too_large");
+
+    [Theory]
+    [InlineData("0")]
+    [InlineData("60001")]
+    [InlineData("soon")]
+    public async Task A_timeout_that_makes_no_sense_is_refused(string timeout)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Post, "/api/v1/endpoints/fraud/score") { Content = Json(ScoringHost.Row()), Headers = { { "X-Timeout-Ms", timeout } } };
+
+        await (await host.As("local", "viewer").SendAsync(request)).ProblemAsync(400, "out_of_range");
+    }
+
+    [Fact]
+    public async Task A_worker_that_is_lost_is_passed_over()
+    {
+        // A port at which nobody listens, and which looks the better choice.
+        using var taken = new TcpListener(IPAddress.Loopback, 0);
+        taken.Start();
+        var dead = new Uri($"http://{taken.LocalEndpoint}");
+        taken.Stop();
+        await host.AnnounceAsync("dead", dead, host.ModelVersion);
+
+        for (var i = 0; i < 5; i++)
+            (await ScoreAsync("fraud", ScoringHost.Row())).StatusCode.ShouldBe(HttpStatusCode.OK);
+    }
+
+    [Theory]
+    [InlineData(null, 404)]
+    [InlineData("ffffffffffffffffffffffffffffffff", 404)]
+    [InlineData(ScoringHost.WorkerKey, 422)]
+    public async Task A_worker_answers_those_alone_who_know_the_key(string? key, int status)
+    {
+        using var client = new HttpClient();
+        using var request = new HttpRequestMessage(HttpMethod.Post, new Uri(host.Worker, "/score")) { Content = Json("{}") };
+        if (key is not null)
+            request.Headers.Add("X-Worker-Key", key);
+        request.Headers.Add("X-Model", "evil");
+        request.Headers.Add("X-Model-Sha256", host.ModelVersion);
+        request.Headers.Add("X-Model-Uri", "file:///etc/passwd");
+
+        ((int)(await client.SendAsync(request)).StatusCode).ShouldBe(status);
+    }
+
+    [Fact]
+    public async Task Over_the_bus_it_is_a_request_and_a_response()
+    {
+        var client = host.Services.GetRequiredService<IBus>().CreateRequestClient<ScoreOnline>(RequestTimeout.After(s: 20));
+
+        var scored = await client.GetResponse<ScoredOnline, ScoringRefused>(new ScoreOnline("fraud", JsonDocument.Parse(ScoringHost.Row()).RootElement));
+        scored.Is(out Response<ScoredOnline>? answer).ShouldBeTrue();
+        answer!.Message.Body.GetProperty("version").GetString().ShouldBe(host.ModelVersion);
+
+        var refused = await client.GetResponse<ScoredOnline, ScoringRefused>(new ScoreOnline("nothing", JsonDocument.Parse("{}").RootElement));
+        refused.Is(out Response<ScoringRefused>? refusal).ShouldBeTrue();
+        refusal!.Message.Failure.Code.ShouldBe("model_not_found");
+    }
+
+    Task<HttpResponseMessage> ScoreAsync(string name, string body) => host.As("local", "viewer").PostAsync($"/api/v1/endpoints/{name}/score", Json(body));
+
+    static StringContent Json(string body) => new(body, Encoding.UTF8, "application/json");
+}
+
+[Trait("Category", "Server")]
+public sealed class NoWorkerTests(ApiHost host) : IClassFixture<ApiHost>
+{
+    [Fact]
+    public async Task Without_a_worker_it_is_told_to_come_again()
+    {
+        using var answer = await host.Client.PostAsync("/api/v1/endpoints/risk/score", new StringContent("{}", Encoding.UTF8, "application/json"));
+
+        await answer.ProblemAsync(503, "no_worker");
+        answer.Headers.RetryAfter.ShouldNotBeNull();
+    }
+}
