@@ -10,6 +10,9 @@ public readonly struct PooledBody(byte[] buffer, int length) : IDisposable
 {
     const int Unknown = 16 * 1024;
 
+    // A body a little larger is taken to its end, or its sender would lose the answer.
+    const long Taken = 1 << 20;
+
     public ReadOnlyMemory<byte> Memory => buffer.AsMemory(0, length);
 
     /// <param name="most">Bytes; more is refused with <c>body_too_large</c>.</param>
@@ -17,7 +20,7 @@ public readonly struct PooledBody(byte[] buffer, int length) : IDisposable
     public static async ValueTask<PooledBody> ReadAsync(HttpRequest request, int most, string setting, CancellationToken cancellationToken)
     {
         if (request.HttpContext.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } limit)
-            limit.MaxRequestBodySize = most + 1L;
+            limit.MaxRequestBodySize = most + Taken;
         if (request.ContentLength > most)
             throw TooLarge(most, setting);
         // What is said to come is not believed before it does.

@@ -82,7 +82,7 @@ public sealed partial class HostProcess : IAsyncDisposable
         foreach (var (name, value) in launch.Settings)
             settings[name.Replace(":", "__", StringComparison.Ordinal)] = value;
         return ListeningProcess.Start(
-            launch.Host, [ListeningProcess.Dotnet, Path.Combine(AppContext.BaseDirectory, $"{launch.Host}.dll"), "--urls", "http://127.0.0.1:0"], settings,
+            launch.Host, [ListeningProcess.Dotnet, Path.Combine(AppContext.BaseDirectory, $"{launch.Host}.dll"), .. launch.Arguments, "--urls", "http://127.0.0.1:0"], settings,
             line => Announcement().Match(line) is { Success: true } found ? new Uri(found.Groups[1].Value) : null);
     }
 
