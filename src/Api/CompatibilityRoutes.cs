@@ -1,7 +1,9 @@
 using Api.BatchInference;
 using Api.Models;
+using Api.OnlineScoring;
 using Api.Requests;
 using Api.Security;
+using Api.Security.Audit;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.HttpResults;
@@ -36,6 +38,8 @@ static class CompatibilityRoutes
         views.MapGet("/api/v1/batch/inference/{jobId:guid}/status", StatusAsync).WithName("CompatibleStatus").WithSummary("As GET /api/v1/batch-inference/jobs/{id}, the status in upper case").Problems(404);
         views.MapGet("/api/v1/batch-inference/models", ModelsApi.ListAsync).WithName("CompatibleModels").WithSummary("As GET /api/v1/models");
         views.MapGet("/api/v1/batch-inference/models/{name}", ModelsApi.GetAsync).WithName("CompatibleModel").WithSummary("As GET /api/v1/models/{name}").Problems(404);
+        routes.MapPost("/api/v1/batch-inference/models/cache/clear", ClearCacheAsync).WithName("ClearModelCache").WithSummary("Every worker closes the models that nobody uses")
+            .Problems(400, 503).Needs(Role.Operator).OfHomeOnly();
         views.MapGet("/api/v1/batch-inference/health", HealthAsync).WithName("CompatibleHealth").WithSummary("As GET /health");
         views.MapGet("/actuator/health", HealthAsync).WithName("ActuatorHealth").WithSummary("As GET /health");
     }
@@ -62,6 +66,19 @@ static class CompatibilityRoutes
             return Problem.JobNotFound(jobId);
         var job = BatchJobView.Of(row, clock.GetUtcNow());
         return TypedResults.Ok(new CompatibleStatus(jobId, Upper(job.Status), job.Progress.Percent, job.Progress.RowsTotal, job.Progress.RowsDone, job.Failure?.Message));
+    }
+
+    static async Task<Ok<CacheCleared>> ClearCacheAsync(
+        HttpContext context, JsonBody<ReasonRequest> body, ModelCaches caches, PlatformDbContext db, CancellationToken cancellationToken)
+    {
+        var caller = context.Caller();
+        var reason = Reason.Read(body.Value.Reason, caller, body.Errors);
+        body.Errors.ThrowIfAny();
+        var cleared = await caches.ClearAsync(cancellationToken);
+        await using var transaction = await db.Database.BeginTransactionAsync(cancellationToken);
+        await db.AuditAsync(new AuditAction(caller, "model-cache.clear", $"{cleared.Answered} of {cleared.Workers} workers", reason), cancellationToken);
+        await transaction.CommitAsync(cancellationToken);
+        return TypedResults.Ok(cleared);
     }
 
     static string Upper(string status) => status.ToUpperInvariant();

@@ -55,12 +55,10 @@ public static class PipelineRegistration
     {
         bus.AddConsumer<InputConsumer, InputDefinition>();
         bus.AddConsumer<ScoreOnlineConsumer, ScoreOnlineDefinition>();
-        bus.AddConsumer<WorkerAnnouncements>().Endpoint(endpoint =>
-        {
-            endpoint.Name = "api-workers";
-            endpoint.InstanceId = $"-{Environment.MachineName}-{Environment.ProcessId}-{Guid.CreateVersion7().ToString("n")[^6..]}";
-            endpoint.Temporary = true;
-        });
+        // Each API host has a queue of its own, which goes when the host does.
+        var instance = $"-{Environment.MachineName}-{Environment.ProcessId}-{Guid.CreateVersion7().ToString("n")[^6..]}";
+        bus.AddConsumer<WorkerAnnouncements>().Endpoint(endpoint => (endpoint.Name, endpoint.InstanceId, endpoint.Temporary) = ("api-workers", instance, true));
+        bus.AddConsumer<ModelCacheAnswers>().Endpoint(endpoint => (endpoint.Name, endpoint.InstanceId, endpoint.Temporary) = ("api-model-caches", instance, true));
         if (configuration[$"{BatchInferenceApiOptions.Section}:{nameof(BatchInferenceApiOptions.TrustedInput)}"] is { Length: > 0 })
             bus.AddConsumer<TrustedInputConsumer, TrustedInputDefinition>();
     }
@@ -95,6 +93,7 @@ public static class PipelineRegistration
         services.AddOptions<WorkerAccessOptions>().BindConfiguration(WorkerAccessOptions.Section);
         services.AddSingleton<ServedModels>();
         services.AddSingleton<Workers>();
+        services.AddSingleton<ModelCaches>();
         services.TryAddSingleton<IWorkerScoring, HttpWorkerScoring>();
     }
 

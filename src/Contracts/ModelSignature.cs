@@ -4,7 +4,8 @@ namespace Contracts;
 /// <param name="Name">As registered: <c>credit-risk-model</c>.</param>
 /// <param name="Sha256">64 lower-case hex digits of the .onnx file: the version.</param>
 /// <param name="Uri">Where the file lies; content-addressed, never changes.</param>
-public sealed record ModelRef(string Name, string Sha256, string Uri);
+/// <param name="MemoryBytes">Most that it took when it was opened and run at registration; 0 where nobody measured.</param>
+public sealed record ModelRef(string Name, string Sha256, string Uri, long MemoryBytes = 0);
 
 /// <summary>What a model takes and gives, read from the file itself and completed by a dry run at registration.</summary>
 /// <param name="Inputs">In the file's order, without initializers.</param>

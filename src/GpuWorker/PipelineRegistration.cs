@@ -14,6 +14,7 @@ public static class PipelineRegistration
         services.AddInference();
         services.AddBatchInference();
         services.AddOnlineScoring();
+        services.AddHostedService<WorkerHeartbeat>();
         return services;
     }
 

@@ -6,6 +6,7 @@ static class Slot
 {
     internal const int ReleaseEnv = 92;
     internal const int ReleaseStatus = 93;
+    internal const int ReleaseMemoryInfo = 94;
     internal const int ReleaseSession = 95;
     internal const int ReleaseValue = 96;
     internal const int ReleaseRunOptions = 97;
@@ -14,6 +15,7 @@ static class Slot
     internal const int ReleaseSessionOptions = 100;
     internal const int ReleaseModelMetadata = 118;
     internal const int ReleaseIoBinding = 135;
+    internal const int ReleaseArenaCfg = 157;
     internal const int ReleaseTensorRTProviderOptions = 174;
     internal const int ReleaseCUDAProviderOptions = 208;
     internal const int ReleaseLoraAdapter = 282;

@@ -18,6 +18,12 @@ static unsafe partial class NativeMethods
     internal static nint UpdateEnvWithCustomLogLevel(nint env, int severity) =>
         ((delegate* unmanaged<nint, int, nint>)table[226])(env, severity);
 
+    internal static nint CreateAndRegisterAllocator(nint env, nint memoryInfo, nint arena) =>
+        ((delegate* unmanaged<nint, nint, nint, nint>)table[144])(env, memoryInfo, arena);
+
+    internal static nint CreateArenaCfg(nuint mostBytes, int extendStrategy, int initialBytes, int mostDeadBytes, nint* arena) =>
+        ((delegate* unmanaged<nuint, int, int, int, nint*, nint>)table[156])(mostBytes, extendStrategy, initialBytes, mostDeadBytes, arena);
+
     internal static nint RegisterExecutionProviderLibrary(nint env, byte* name, byte* path) =>
         ((delegate* unmanaged<nint, byte*, byte*, nint>)table[301])(env, name, path);
 

@@ -25,7 +25,8 @@ public sealed unsafe class OnnxEnvironment : IDisposable
 
     readonly Action<OnnxLogMessage>? log;
 
-    public OnnxEnvironment(OnnxLogSeverity minimum = OnnxLogSeverity.Warning, Action<OnnxLogMessage>? log = null)
+    /// <param name="arenaBytes">Most memory of an arena on the CPU that the sessions share which ask for it by <see cref="OnnxSessionOptions.SharedArena"/>; 0 for none.</param>
+    public OnnxEnvironment(OnnxLogSeverity minimum = OnnxLogSeverity.Warning, Action<OnnxLogMessage>? log = null, long arenaBytes = 0)
     {
         OnnxLibrary.RequireLoaded();
         this.log = log;
@@ -36,6 +37,8 @@ public sealed unsafe class OnnxEnvironment : IDisposable
         NativeMethods.Check(NativeMethods.DisableTelemetryEvents(env));
         // The library keeps the level of whoever came first.
         NativeMethods.Check(NativeMethods.UpdateEnvWithCustomLogLevel(env, (int)minimum));
+        if (arenaBytes > 0)
+            RegisterArena(env, arenaBytes);
         Logged += log;
     }
 
@@ -77,6 +80,25 @@ public sealed unsafe class OnnxEnvironment : IDisposable
     {
         Logged -= log;
         Handle.Dispose();
+    }
+
+    static void RegisterArena(nint env, long bytes)
+    {
+        const int ArenaAllocator = 1, DefaultMemory = 0, AsRequested = 1, LibrarysChoice = -1;
+        nint memory = 0, arena = 0;
+        try
+        {
+            NativeMethods.Check(NativeMethods.CreateCpuMemoryInfo(ArenaAllocator, DefaultMemory, &memory));
+            NativeMethods.Check(NativeMethods.CreateArenaCfg((nuint)bytes, AsRequested, LibrarysChoice, LibrarysChoice, &arena));
+            NativeMethods.Check(NativeMethods.CreateAndRegisterAllocator(env, memory, arena));
+        }
+        finally
+        {
+            if (arena != 0)
+                NativeMethods.Release(Slot.ReleaseArenaCfg, arena);
+            if (memory != 0)
+                NativeMethods.Release(Slot.ReleaseMemoryInfo, memory);
+        }
     }
 
     [UnmanagedCallersOnly]

@@ -4,6 +4,12 @@ namespace Interop.OnnxRuntime;
 public sealed class OnnxException(OnnxErrorCode code, string message) : Exception(message)
 {
     public OnnxErrorCode Code { get; } = code;
+
+    /// <summary>Whether memory, of the machine or of a device, did not do. The library has no code for it.</summary>
+    public bool IsOutOfMemory { get; } =
+        message.Contains("Available memory of", StringComparison.Ordinal) || message.Contains("Failed to allocate memory", StringComparison.Ordinal)
+        || message.Contains("bad_alloc", StringComparison.Ordinal) || message.Contains("out of memory", StringComparison.OrdinalIgnoreCase)
+        || message.Contains("OUT_OF_MEMORY", StringComparison.Ordinal) || message.Contains("OutOfMemory", StringComparison.Ordinal);
 }
 
 /// <summary>The library itself cannot be used: absent, not a library, not ONNX Runtime, too old, or it fails its self test.</summary>

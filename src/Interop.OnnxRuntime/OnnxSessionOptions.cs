@@ -33,6 +33,9 @@ public sealed class OnnxSessionOptions
     /// <summary>Keep freed memory for the next run. Default: true.</summary>
     public bool MemoryArena { get; init; } = true;
 
+    /// <summary>Take memory from the arena that the environment was made with. Default: false.</summary>
+    public bool SharedArena { get; init; }
+
     /// <summary>Least severe message this session logs; null follows the environment.</summary>
     public OnnxLogSeverity? LogSeverity { get; init; }
 
@@ -63,6 +66,8 @@ public sealed class OnnxSessionOptions
                 NativeMethods.Check(NativeMethods.DisableMemPattern(options));
             if (!MemoryArena)
                 NativeMethods.Check(NativeMethods.DisableCpuMemArena(options));
+            if (SharedArena)
+                AddConfig(options, "session.use_env_allocators", "1");
             if (LogSeverity is { } severity)
                 NativeMethods.Check(NativeMethods.SetSessionLogSeverityLevel(options, (int)severity));
             AddConfig(options, "session.intra_op.allow_spinning", Spinning ? "1" : "0");

@@ -21,7 +21,7 @@ public sealed class DescriptionTests(ApiHost host)
             "/api/v1/operations/dead-letters/{id}", "/api/v1/operations/dead-letters/{id}/requeue",
             "/api/v1/operations/api-keys", "/api/v1/operations/api-keys/{id}", "/api/v1/operations/api-keys/{id}/rotate", "/api/v1/operations/api-keys/{id}/revoke",
             "/api/v1/operations/audit", "/api/v1/operations/audit/verify", "/api/v1/batch/inference", "/api/v1/batch/inference/{jobId}/status",
-            "/api/v1/batch-inference/models", "/api/v1/batch-inference/models/{name}", "/api/v1/batch-inference/health", "/actuator/health", "/info",
+            "/api/v1/batch-inference/models", "/api/v1/batch-inference/models/{name}", "/api/v1/batch-inference/models/cache/clear", "/api/v1/batch-inference/health", "/actuator/health", "/info",
         ], ignoreOrder: true);
         var operations = paths.SelectMany(p => p.Value.EnumerateObject()).Select(o => o.Value).ToList();
         operations.ShouldAllBe(o => o.GetProperty("summary").GetString() != "" && o.GetProperty("responses").EnumerateObject().Any());

@@ -57,7 +57,7 @@ sealed class HttpWorkerScoring : IWorkerScoring, IDisposable
 
     async Task AskAsync(KnownWorker worker, ModelRef model, string? adapterUri, ReadOnlyMemory<byte> body, TimeSpan timeout, IBufferWriter<byte> answer, CancellationToken cancellationToken)
     {
-        using var request = new HttpRequestMessage(HttpMethod.Post, new Uri(worker.Address, ScoringHeaders.Path)) { Content = new ReadOnlyMemoryContent(body) };
+        using var request = new HttpRequestMessage(HttpMethod.Post, new Uri(worker.Address!, ScoringHeaders.Path)) { Content = new ReadOnlyMemoryContent(body) };
         request.Content.Headers.ContentType = new MediaTypeHeaderValue("application/json");
         request.Headers.TryAddWithoutValidation(ScoringHeaders.Model, model.Name);
         request.Headers.TryAddWithoutValidation(ScoringHeaders.Sha256, model.Sha256);

@@ -4,7 +4,7 @@ using MassTransit;
 
 namespace Api.OnlineScoring;
 
-/// <summary>The workers that announced an address lately, and what this process has asked of each.</summary>
+/// <summary>The workers that announced themselves lately, and what this process has asked of each.</summary>
 sealed class Workers(TimeProvider clock)
 {
     static readonly TimeSpan Forgotten = TimeSpan.FromSeconds(15);
@@ -13,8 +13,7 @@ sealed class Workers(TimeProvider clock)
 
     public void Announce(WorkerAlive worker)
     {
-        if (worker.Address is not { IsAbsoluteUri: true, Scheme: "http" or "https" } address)
-            return;
+        var address = worker.Address is { IsAbsoluteUri: true, Scheme: "http" or "https" } reachable ? reachable : null;
         var known = _known.GetOrAdd(worker.Worker, name => new KnownWorker(name));
         (known.Address, known.Models, known.FreeRuns, known.SeenAt) = (address, [.. worker.Models], worker.FreeRuns, clock.GetTimestamp());
     }
@@ -28,11 +27,14 @@ sealed class Workers(TimeProvider clock)
         {
             if (clock.GetElapsedTime(worker.SeenAt) > Forgotten)
                 _known.TryRemove(KeyValuePair.Create(worker.Name, worker));
-            else if (!except.Contains(worker) && (best is null || worker.IsBetterThan(best, sha256)))
+            else if (worker.Address is not null && !except.Contains(worker) && (best is null || worker.IsBetterThan(best, sha256)))
                 best = worker;
         }
         return best;
     }
+
+    /// <summary>How many there are.</summary>
+    public int Count => _known.Values.Count(worker => clock.GetElapsedTime(worker.SeenAt) <= Forgotten);
 
     /// <summary>It does not answer: it is not asked again until it announces itself.</summary>
     public void Forget(KnownWorker worker) => _known.TryRemove(KeyValuePair.Create(worker.Name, worker));
@@ -44,7 +46,8 @@ sealed class KnownWorker(string name)
 
     public string Name => name;
 
-    public Uri Address { get; set; } = null!;
+    /// <summary>Null when it cannot be reached for online scoring.</summary>
+    public Uri? Address { get; set; }
 
     public HashSet<string> Models { get; set; } = [];
 

@@ -28,7 +28,6 @@ public static class PipelineRegistration
         services.AddSingleton<UnitRunner>();
         services.AddSingleton<UnitHeartbeats>();
         services.AddHostedService(provider => provider.GetRequiredService<UnitHeartbeats>());
-        services.AddHostedService<WorkerHeartbeat>();
         return services;
     }
 

@@ -19,9 +19,22 @@ public sealed class InferenceOptions
     /// </summary>
     public bool CpuFallback { get; set; } = true;
 
+    /// <summary>Most memory that all models together may use for their runs on the CPU, in MiB. Default: 0, no limit.</summary>
+    [Range(0, 1_048_576)]
+    public int ArenaMegabytes { get; set; }
+
     /// <summary>Models kept open while nobody uses them. Default: 8.</summary>
     [Range(1, 1000)]
     public int MaxWarmModels { get; set; } = 8;
+
+    /// <summary>Memory of models kept open while nobody uses them, in MiB. Default: 0, a quarter of what the process may use.</summary>
+    [Range(0, 16_777_216)]
+    public int MaxWarmMegabytes { get; set; }
+
+    /// <summary>Names of models that stay open once they are. Default: none.</summary>
+    public string[] Pinned { get; set; } = [];
+
+    internal long EffectiveWarmBytes => MaxWarmMegabytes > 0 ? MaxWarmMegabytes * 1024L * 1024 : GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 4;
 
     /// <summary>Largest model file, in bytes. ONNX itself allows 2 GiB. Default: 2 GiB less one.</summary>
     [Range(1, int.MaxValue)]

@@ -27,11 +27,20 @@ public static partial class InferenceRegistration
         var logger = services.GetRequiredService<ILoggerFactory>().CreateLogger("OnnxRuntime");
         OnnxLibrary.Load(NativeParts.OnnxRuntime(services.GetRequiredService<IOptions<InferenceOptions>>().Value.LibraryPath));
         LogLoaded(logger, OnnxLibrary.Version, OnnxLibrary.Path!);
-        return new OnnxEnvironment(OnnxLogSeverity.Warning, message => LogNative(logger, Level(message.Severity), message.Text, message.Location));
+        return new OnnxEnvironment(OnnxLogSeverity.Warning, message => LogNative(logger, Level(message.Severity), message.Text, message.Location),
+            services.GetRequiredService<IOptions<InferenceOptions>>().Value.ArenaMegabytes * 1024L * 1024);
     }
 
-    public static void AddInference(this IBusRegistrationConfigurator bus) =>
+    public static void AddInference(this IBusRegistrationConfigurator bus)
+    {
         bus.AddConsumer<InspectModelConsumer>().Endpoint(endpoint => endpoint.Name = "inspect-model");
+        bus.AddConsumer<ClearModelCacheConsumer>().Endpoint(endpoint =>
+        {
+            endpoint.Name = "clear-model-cache";
+            endpoint.InstanceId = $"-{Environment.MachineName}-{Environment.ProcessId}-{Guid.CreateVersion7().ToString("n")[^6..]}";
+            endpoint.Temporary = true;
+        });
+    }
 
     // What ONNX Runtime calls an error also reaches the caller as an exception, who knows what it means.
     static LogLevel Level(OnnxLogSeverity severity) => severity >= OnnxLogSeverity.Error ? LogLevel.Warning : LogLevel.Debug;

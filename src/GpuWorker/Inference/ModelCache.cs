@@ -1,18 +1,30 @@
+using System.Diagnostics;
+using System.Diagnostics.Metrics;
 using Artifacts;
 using Contracts;
 using Interop.OnnxRuntime;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 
 namespace GpuWorker.Inference;
 
 /// <summary>
 /// The models this process has open, by sha256. Each is loaded once however many ask for it, stays warm when nobody uses it, and is
-/// closed, least recently used first, only when nobody does.
+/// closed, least recently used first, only when nobody does and the models take more memory than they may.
 /// </summary>
-public sealed class ModelCache(OnnxEnvironment environment, ArtifactStore artifacts, IOptions<InferenceOptions> options) : IDisposable
+public sealed partial class ModelCache(OnnxEnvironment environment, ArtifactStore artifacts, IOptions<InferenceOptions> options, ILogger<ModelCache> logger) : IDisposable
 {
+    static readonly Meter Meter = new("GpuWorker.Inference");
+    static readonly Counter<long> Hits = Meter.CreateCounter<long>("model.cache.hits", "{lease}", "Leases of models that were open");
+    static readonly Counter<long> Misses = Meter.CreateCounter<long>("model.cache.misses", "{lease}", "Leases of models that had to be opened");
+    static readonly Histogram<double> LoadTime = Meter.CreateHistogram<double>("model.load.duration", "ms", "How long models took to open");
+    static readonly UpDownCounter<long> WarmBytes = Meter.CreateUpDownCounter<long>("model.cache.bytes", "By", "Memory of the models that are open, as measured at registration");
+
     readonly Lock gate = new();
     readonly Dictionary<string, Entry> entries = [];
+
+    // What a device showed of its memory outlasts the session.
+    readonly Dictionary<(string Sha256, string Provider), int> rowLimits = [];
     long uses;
     bool disposed;
 
@@ -43,20 +55,29 @@ public sealed class ModelCache(OnnxEnvironment environment, ArtifactStore artifa
         }
     }
 
-    /// <summary>Closes every model that nobody uses; the others are closed when they are returned.</summary>
-    public void Clear() => Evict(keep: 0);
+    /// <summary>Closes every model that nobody uses, pinned or not; the others are closed when they are returned.</summary>
+    /// <returns>How many were closed, and how many are in use.</returns>
+    public (int Closed, int InUse) Clear()
+    {
+        lock (gate)
+        {
+            foreach (var entry in entries.Values)
+                entry.IsLast = true;
+        }
+        return Evict();
+    }
 
     public void Dispose()
     {
         disposed = true;
-        Evict(keep: 0);
+        Clear();
     }
 
     internal void Return(Entry entry)
     {
         lock (gate)
             entry.Leases--;
-        Evict(disposed ? 0 : options.Value.MaxWarmModels);
+        Evict();
     }
 
     Entry Enter(ModelRef model)
@@ -67,42 +88,86 @@ public sealed class ModelCache(OnnxEnvironment environment, ArtifactStore artifa
             // A load that failed is not kept: what was wrong with the file may have been put right.
             if (!entries.TryGetValue(model.Sha256, out var entry) || entry.Load.IsFaulted || entry.Load.IsCanceled)
             {
-                entry = new Entry(model.Sha256, Task.Run(() => Load(model)));
+                Misses.Add(1);
+                entry = new Entry(model, Task.Run(() => Load(model)));
                 entries[model.Sha256] = entry;
             }
+            else
+            {
+                Hits.Add(1);
+            }
+            // Who asks for it after it was to be closed wants it open.
+            entry.IsLast = disposed;
             entry.Leases++;
             entry.LastUse = ++uses;
             return entry;
         }
     }
 
-    ModelSession Load(ModelRef model) =>
-        ModelSession.Open(environment, artifacts.LocalPath(model.Uri, ArtifactAccess.Read, "model"), model.Sha256, options.Value);
-
-    void Evict(int keep)
+    ModelSession Load(ModelRef model)
     {
-        var closed = new List<ModelSession>();
+        var begun = Stopwatch.GetTimestamp();
+        var session = ModelSession.Open(environment, artifacts.LocalPath(model.Uri, ArtifactAccess.Read, "model"), model.Sha256, options.Value);
         lock (gate)
         {
-            var idle = entries.Values.Where(entry => entry is { Leases: 0, Load.IsCompleted: true }).OrderBy(entry => entry.LastUse).ToArray();
-            foreach (var entry in idle)
-            {
-                if (entry.Load.IsCompletedSuccessfully && entries.Count <= keep)
-                    continue;
-                entries.Remove(entry.Sha256);
-                if (entry.Load.IsCompletedSuccessfully)
-                    closed.Add(entry.Load.GetAwaiter().GetResult());
-            }
+            if (rowLimits.TryGetValue((session.Sha256, session.Onnx.Provider), out var limit))
+                session.LimitRowsTo(limit);
         }
-        foreach (var session in closed)
-            session.Dispose();
+        var elapsed = Stopwatch.GetElapsedTime(begun).TotalMilliseconds;
+        LoadTime.Record(elapsed);
+        WarmBytes.Add(Weight(model, session));
+        LogOpened(model.Name, model.Sha256, session.Onnx.Provider, elapsed, string.Join("; ", session.Onnx.Refused.Select(refused => $"not on {refused.Provider}: {refused.Reason}")));
+        return session;
     }
 
-    internal sealed class Entry(string sha256, Task<ModelSession> load)
+    static long Weight(ModelRef model, ModelSession session) => Math.Max(model.MemoryBytes, session.FileBytes);
+
+    // Without a doubt about the sizes there is no need to ask the sessions: what was opened is counted as it was measured.
+    (int Closed, int InUse) Evict()
     {
-        internal string Sha256 => sha256;
+        var closed = new List<Entry>();
+        int inUse;
+        lock (gate)
+        {
+            var open = entries.Values.Where(entry => entry.Load.IsCompletedSuccessfully).ToArray();
+            var (count, bytes) = (open.Length, open.Sum(entry => Weight(entry.Model, entry.Session)));
+            foreach (var entry in entries.Values.Where(entry => entry is { Leases: 0, Load.IsCompleted: true }).OrderBy(entry => entry.LastUse).ToArray())
+            {
+                var isOpen = entry.Load.IsCompletedSuccessfully;
+                var fits = count <= options.Value.MaxWarmModels && bytes <= options.Value.EffectiveWarmBytes;
+                if (isOpen && !entry.IsLast && (fits || options.Value.Pinned.Contains(entry.Model.Name)))
+                    continue;
+                entries.Remove(entry.Model.Sha256);
+                if (!isOpen)
+                    continue;
+                (count, bytes) = (count - 1, bytes - Weight(entry.Model, entry.Session));
+                rowLimits[(entry.Session.Sha256, entry.Session.Onnx.Provider)] = entry.Session.RowLimit;
+                closed.Add(entry);
+            }
+            inUse = entries.Values.Count(entry => entry.Leases > 0);
+        }
+        foreach (var entry in closed)
+        {
+            WarmBytes.Add(-Weight(entry.Model, entry.Session));
+            entry.Session.Dispose();
+        }
+        return (closed.Count, inUse);
+    }
+
+    [LoggerMessage(LogLevel.Information, "Opened {Model} {Sha256} on {Provider} in {Milliseconds:0} ms {Refused}")]
+    partial void LogOpened(string model, string sha256, string provider, double milliseconds, string refused);
+
+    internal sealed class Entry(ModelRef model, Task<ModelSession> load)
+    {
+        internal ModelRef Model => model;
 
         internal Task<ModelSession> Load => load;
+
+        /// <summary>Once it is open.</summary>
+        internal ModelSession Session => load.GetAwaiter().GetResult();
+
+        /// <summary>Nobody may use it after those who do.</summary>
+        internal bool IsLast { get; set; }
 
         internal int Leases { get; set; }
 

@@ -8,13 +8,32 @@ namespace GpuWorker.Inference;
 /// <summary>A model opened for scoring: one thread a run, which is the caller's, so that the callers are the parallelism.</summary>
 public sealed class ModelSession : IDisposable
 {
-    ModelSession(string sha256, OnnxSession onnx, OnnxModelFile file) => (Sha256, Onnx, File) = (sha256, onnx, file);
+    int rowLimit = int.MaxValue;
+
+    ModelSession(string sha256, OnnxSession onnx, OnnxModelFile file, long fileBytes) => (Sha256, Onnx, File, FileBytes) = (sha256, onnx, file, fileBytes);
 
     public string Sha256 { get; }
 
     public OnnxSession Onnx { get; }
 
     public OnnxModelFile File { get; }
+
+    /// <summary>Size of the file.</summary>
+    public long FileBytes { get; }
+
+    /// <summary>Most rows that fit the device's memory at once, as far as it has shown; many when it has not.</summary>
+    public int RowLimit => Volatile.Read(ref rowLimit);
+
+    /// <summary>So many rows did not fit: from now on at most half of them are run together.</summary>
+    public void LimitRows(int tooMany) => LimitRowsTo(Math.Max(1, tooMany / 2));
+
+    /// <summary>So many fit, as was found before.</summary>
+    internal void LimitRowsTo(int most)
+    {
+        for (var known = RowLimit; known > most && Interlocked.CompareExchange(ref rowLimit, most, known) != known; known = RowLimit)
+        {
+        }
+    }
 
     /// <summary>Reads, checks and opens a model file, which may be anything at all.</summary>
     /// <param name="sha256">What the file must have; <c>model_changed</c> otherwise.</param>
@@ -34,10 +53,11 @@ public sealed class ModelSession : IDisposable
                 InterOpThreads = 1,
                 // The number of rows varies, and a plan is kept for each.
                 MemoryPattern = false,
+                SharedArena = options.ArenaMegabytes > 0,
                 Providers = [.. options.Providers.Select(name => new OnnxProvider(name))],
                 Config = Config(path, options),
             });
-            return new ModelSession(actual, session, file);
+            return new ModelSession(actual, session, file, bytes.Length);
         }
         catch (OnnxException error)
         {

@@ -18,10 +18,11 @@ public sealed unsafe class RowScorer : IDisposable
     readonly ScorerOutput[] outputs;
     readonly OutputColumn[] columns;
     readonly List<OnnxValue> absent = [];
+    readonly ModelSession model;
     readonly OnnxCall call;
     readonly int batch;
     int rows;
-    int preparedRows = -1;
+    (int First, int Step) prepared = (-1, 0);
 
     /// <param name="environment">Only used for optional inputs that are not fed.</param>
     /// <param name="model">Must outlive the scorer.</param>
@@ -32,6 +33,7 @@ public sealed unsafe class RowScorer : IDisposable
         OnnxEnvironment environment, ModelSession model, ModelSignature signature, IReadOnlyList<string> inputNames, int capacity = DefaultCapacity)
     {
         var layouts = InputLayout.Of(model.Onnx.Inputs, signature.Features);
+        this.model = model;
         batch = layouts[0].Batch;
         Capacity = capacity;
         Inputs = [.. inputNames.Select(name => layouts.FirstOrDefault(layout => layout.Name == name)
@@ -90,9 +92,12 @@ public sealed unsafe class RowScorer : IDisposable
     {
         foreach (var output in outputs)
             output.Begin(rows);
-        var step = batch == 0 ? rows : batch;
-        for (var first = 0; first < rows; first += step)
-            RunStep(first, step, options);
+        for (var first = 0; first < rows;)
+        {
+            var step = batch == 0 ? Math.Min(rows - first, model.RowLimit) : batch;
+            if (TryRunStep(first, step, options))
+                first += step;
+        }
     }
 
     /// <summary>
@@ -115,16 +120,17 @@ public sealed unsafe class RowScorer : IDisposable
             value.Dispose();
     }
 
-    void RunStep(int first, int step, OnnxRunOptions? options)
+    /// <returns>False when the rows did not fit the memory: fewer may.</returns>
+    bool TryRunStep(int first, int step, OnnxRunOptions? options)
     {
         // The same memory and number of rows as in the last run: everything is set already.
-        if (preparedRows != step || batch > 0)
+        if (prepared != (first, step))
         {
             for (var i = 0; i < inputs.Length; i++)
                 inputs[i].Set(call, i, first, step);
             for (var i = 0; i < outputs.Length; i++)
                 outputs[i].Set(call, i, first, step);
-            preparedRows = step;
+            prepared = (first, step);
         }
         else
         {
@@ -135,6 +141,11 @@ public sealed unsafe class RowScorer : IDisposable
         {
             call.Run(options);
         }
+        catch (OnnxException error) when (error.IsOutOfMemory && batch == 0 && step > 1)
+        {
+            model.LimitRows(step);
+            return false;
+        }
         catch (OnnxException error)
         {
             throw new FailureException(new Failure("scoring_failed", $"The model cannot score these rows: {error.Message}"), inner: error);
@@ -142,7 +153,8 @@ public sealed unsafe class RowScorer : IDisposable
         for (var i = 0; i < outputs.Length; i++)
         {
             if (outputs[i].IsMadeByRuntime && outputs[i].Take(call, i, first, step, Math.Min(step, rows - first)))
-                preparedRows = -1;
+                prepared = (-1, 0);
         }
+        return true;
     }
 }

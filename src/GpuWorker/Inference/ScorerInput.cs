@@ -11,6 +11,7 @@ sealed unsafe class ScorerInput : IDisposable
     readonly int rowBytes;
     readonly AlignedBuffer? buffer;
     readonly List<OnnxValue> texts = [];
+    readonly List<OnnxValue> slices = [];
     int textRows;
 
     internal ScorerInput(InputLayout layout, int capacity)
@@ -85,13 +86,31 @@ sealed unsafe class ScorerInput : IDisposable
     internal void SetChanging(OnnxCall call, int index, int first, int step)
     {
         if (buffer is null)
-            call.SetInput(index, texts[first / step]);
+            call.SetInput(index, first % textRows == 0 && step == textRows ? texts[first / textRows] : Slice(first, step));
     }
 
     public void Dispose()
     {
         buffer?.Dispose();
         ClearTexts();
+    }
+
+    // Fewer than were set together, because those did not fit the memory.
+    OnnxValue Slice(int first, int step)
+    {
+        byte[] bytes = [];
+        nuint[] offsets = [];
+        var whole = texts[first / textRows];
+        whole.Utf8(ref bytes, ref offsets);
+        shape[0] = step;
+        var slice = OnnxValue.Allocate(OnnxElementType.String, shape);
+        slices.Add(slice);
+        for (var i = 0; i < step * Features; i++)
+        {
+            var element = first % textRows * Features + i;
+            slice.SetString(i, bytes.AsSpan((int)offsets[element]..(int)offsets[element + 1]));
+        }
+        return slice;
     }
 
     void BeginTexts(int rows, int step)
@@ -108,6 +127,9 @@ sealed unsafe class ScorerInput : IDisposable
         foreach (var text in texts)
             text.Dispose();
         texts.Clear();
+        foreach (var slice in slices)
+            slice.Dispose();
+        slices.Clear();
     }
 
     [DoesNotReturn]

@@ -19,7 +19,7 @@ static unsafe class AnswerWriter
             json.WriteString("model_version"u8, model.Session.Sha256);
             if (request.Id is not null)
                 json.WriteString("id"u8, request.Id);
-            WriteTensors(json, model, request, result.Parts[0]);
+            WriteTensors(json, model, request, result);
         }
         else
         {
@@ -75,7 +75,7 @@ static unsafe class AnswerWriter
         json.WriteEndObject();
     }
 
-    static void WriteTensors(Utf8JsonWriter json, OnlineModel model, ScoringRequest request, ScoredRows part)
+    static void WriteTensors(Utf8JsonWriter json, OnlineModel model, ScoringRequest request, ScoringResult result)
     {
         var names = request.Outputs.Count > 0 ? request.Outputs : model.OutputNames;
         json.WriteStartArray("outputs"u8);
@@ -83,19 +83,36 @@ static unsafe class AnswerWriter
         {
             json.WriteStartObject();
             json.WriteString("name"u8, names[i]);
-            WriteValue(json, part.Outputs.Values[i], request.Rows > 0 ? part : null);
+            if (request.Rows > 0)
+                WriteRowsOf(json, i, request.Rows, result);
+            else
+                WriteValue(json, result.Parts[0].Outputs.Values[i]);
             json.WriteEndObject();
         }
         json.WriteEndArray();
     }
 
-    /// <param name="rows">Which of a tensor's rows; null for all of it.</param>
-    static void WriteValue(Utf8JsonWriter json, OnnxValue value, ScoredRows? rows = null)
+    // The request's rows of an output, which may be some of a run's, or of several runs.
+    static void WriteRowsOf(Utf8JsonWriter json, int output, int rows, ScoringResult result)
+    {
+        var first = result.Parts[0].Outputs.Values[output];
+        WriteHead(json, first, rows);
+        json.WriteStartArray("data"u8);
+        foreach (var part in result.Parts)
+        {
+            var value = part.Outputs.Values[output];
+            var width = value.Length / value.Shape[0];
+            WriteElements(json, value, part.First * width, part.Count * width);
+        }
+        json.WriteEndArray();
+    }
+
+    static void WriteValue(Utf8JsonWriter json, OnnxValue value)
     {
         switch (value.HasValue ? value.Kind : OnnxKind.Optional)
         {
             case OnnxKind.Tensor:
-                WriteTensor(json, value, rows);
+                WriteTensor(json, value);
                 break;
             case OnnxKind.Sequence:
                 json.WriteString("datatype"u8, TensorNames.Sequence);
@@ -115,10 +132,10 @@ static unsafe class AnswerWriter
                 {
                     json.WriteString("datatype"u8, TensorNames.Map);
                     json.WriteStartObject("keys"u8);
-                    WriteTensor(json, keys, null);
+                    WriteTensor(json, keys);
                     json.WriteEndObject();
                     json.WriteStartObject("values"u8);
-                    WriteTensor(json, values, null);
+                    WriteTensor(json, values);
                     json.WriteEndObject();
                 }
                 break;
@@ -128,31 +145,36 @@ static unsafe class AnswerWriter
         }
     }
 
-    static void WriteTensor(Utf8JsonWriter json, OnnxValue value, ScoredRows? rows)
+    static void WriteTensor(Utf8JsonWriter json, OnnxValue value)
     {
-        var shape = value.Shape;
-        var (first, count) = (0L, value.Length);
+        WriteHead(json, value, value.Shape.Count > 0 ? value.Shape[0] : 0);
+        json.WriteStartArray("data"u8);
+        WriteElements(json, value, 0, value.Length);
+        json.WriteEndArray();
+    }
+
+    /// <param name="rows">In place of the first dimension.</param>
+    static void WriteHead(Utf8JsonWriter json, OnnxValue value, long rows)
+    {
         json.WriteString("datatype"u8, TensorNames.Of(value.ElementType) ?? value.ElementType.Spelling());
         json.WriteStartArray("shape"u8);
-        for (var i = 0; i < shape.Count; i++)
-            json.WriteNumberValue(i == 0 && rows is { } some ? some.Count : shape[i]);
+        foreach (var (i, size) in value.Shape.Index())
+            json.WriteNumberValue(i == 0 ? rows : size);
         json.WriteEndArray();
-        if (rows is { } part && shape[0] > 0)
-            (first, count) = (value.Length / shape[0] * part.First, value.Length / shape[0] * part.Count);
-        json.WriteStartArray("data"u8);
+    }
+
+    static void WriteElements(Utf8JsonWriter json, OnnxValue value, long first, long count)
+    {
         if (value.ElementType == OnnxElementType.String)
         {
             foreach (var text in value.Strings().AsSpan((int)first, (int)count))
                 json.WriteStringValue(text);
+            return;
         }
-        else
-        {
-            var size = value.ElementType.BitsPerElement() / 8;
-            fixed (byte* elements = value.Bytes())
-                for (var i = first; i < first + count; i++)
-                    JsonElements.Write(json, value.ElementType, elements + i * size);
-        }
-        json.WriteEndArray();
+        var size = value.ElementType.BitsPerElement() / 8;
+        fixed (byte* elements = value.Bytes())
+            for (var i = first; i < first + count; i++)
+                JsonElements.Write(json, value.ElementType, elements + i * size);
     }
 }
 

@@ -108,16 +108,16 @@ sealed class MicroBatcher(OnlineModel model, OnlineScoringOptions options)
     List<Waiting> Take()
     {
         var batch = new List<Waiting>();
-        var rows = 0;
+        var (rows, most) = (0, Math.Min(mostRows, model.Session.RowLimit));
         for (var node = queue.First; node is not null;)
         {
             var (waiting, next) = (node.Value, node.Next);
-            if (batch.Count == 0 || (ReferenceEquals(waiting.Adapter, batch[0].Adapter) && CanShare(batch[0].Request, waiting.Request) && rows + waiting.Request.Rows <= mostRows))
+            if (batch.Count == 0 || (ReferenceEquals(waiting.Adapter, batch[0].Adapter) && CanShare(batch[0].Request, waiting.Request) && rows + waiting.Request.Rows <= most))
             {
                 queue.Remove(node);
                 batch.Add(waiting);
                 rows += waiting.Request.Rows;
-                if (mostRows == 0 || waiting.Request.Rows == 0 || rows >= mostRows)
+                if (most == 0 || waiting.Request.Rows == 0 || rows >= most)
                     break;
             }
             node = next;
@@ -173,10 +173,18 @@ sealed class MicroBatcher(OnlineModel model, OnlineScoringOptions options)
                 member.Cancel(default);
             return true;
         }
-        catch (Exception)
+        catch (OnnxException e)
         {
+            if (e.IsOutOfMemory)
+                model.Session.LimitRows(members.Sum(member => member.Request.Rows));
             // One of them may be to blame: alone, only it fails.
             return false;
+        }
+        catch (Exception e)
+        {
+            foreach (var member in members)
+                member.Fail(e);
+            return true;
         }
     }
 

@@ -91,6 +91,10 @@ public static class ModelServer
 
         protected override async Task ExecuteAsync(CancellationToken stoppingToken)
         {
+            // A host that is told to stop while it starts ends with an exception.
+            var started = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            await using var announced = lifetime.ApplicationStarted.Register(started.SetResult);
+            await started.Task.WaitAsync(stoppingToken);
             try
             {
                 await scorer.WarmUpAsync(model, stoppingToken);

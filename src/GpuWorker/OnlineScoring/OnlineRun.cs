@@ -43,10 +43,13 @@ static class OnlineRun
     /// <exception cref="FailureException"><c>scoring_failed</c>: the model cannot take these values.</exception>
     internal static ScoringResult Alone(OnlineModel model, ScoringRequest request, OnnxRunOptions options)
     {
-        var batch = request.Form == BodyForm.Tensors ? 0 : model.Layouts[0].Batch;
         try
         {
-            return batch > 0 ? InSteps(model, request, batch, options) : new ScoringResult([AtOnce(model, request, options)]);
+            if (request.Form != BodyForm.Tensors && model.Layouts[0].Batch is > 0 and var batch)
+                return InSteps(model, Padded(request, batch), request.Rows, () => batch, options);
+            return model.Alone is null && request.Rows > 1
+                ? InSteps(model, request, request.Rows, () => model.Session.RowLimit, options)
+                : new ScoringResult([AtOnce(model, request, options)]);
         }
         catch (OnnxException e)
         {
@@ -122,28 +125,31 @@ static class OnlineRun
     }
 
     // The rows that fill up the last step are zero, and nobody sees what they give.
-    static ScoringResult InSteps(OnlineModel model, ScoringRequest request, int batch, OnnxRunOptions options)
+    static ScoringRequest Padded(ScoringRequest request, int batch)
+    {
+        foreach (var input in request.Inputs)
+            input.Tensor!.Extend((batch - request.Rows % batch) % batch * (input.Tensor.Count / request.Rows));
+        return request with { Rows = (request.Rows + batch - 1) / batch * batch };
+    }
+
+    /// <param name="rows">Of the request; what is beyond fills up.</param>
+    /// <param name="step">Most rows of a run. When they do not fit the memory, fewer are tried, unless the model takes no fewer.</param>
+    static ScoringResult InSteps(OnlineModel model, ScoringRequest request, int rows, Func<int> step, OnnxRunOptions options)
     {
         var parts = new List<ScoredRows>();
         try
         {
-            foreach (var input in request.Inputs)
-                input.Tensor!.Extend((batch - request.Rows % batch) % batch * (input.Tensor.Count / request.Rows));
-            for (var first = 0; first < request.Rows; first += batch)
+            for (var first = 0; first < rows;)
             {
-                var inputs = request.Inputs.Select(input =>
-                {
-                    var width = input.Tensor!.Count / ((request.Rows + batch - 1) / batch * batch);
-                    return new OnnxInput(input.Name, input.Tensor.ToValue([batch, .. input.Shape.AsSpan(1)], first * width, batch * width));
-                }).ToArray();
+                var count = Math.Min(step(), request.Rows - first);
                 try
                 {
-                    parts.Add(new ScoredRows(new RunOutputs(Run(model, inputs, [], options), 1), 0, Math.Min(batch, request.Rows - first)));
+                    parts.Add(new ScoredRows(new RunOutputs(RunRows(model, request, first, count, options), 1), 0, Math.Min(count, rows - first)));
+                    first += count;
                 }
-                finally
+                catch (OnnxException e) when (e.IsOutOfMemory && count > 1 && model.Alone is null)
                 {
-                    foreach (var input in inputs)
-                        input.Value.Dispose();
+                    model.Session.LimitRows(count);
                 }
             }
             return new ScoringResult(parts);
@@ -152,6 +158,26 @@ static class OnlineRun
         {
             new ScoringResult(parts).Dispose();
             throw;
+        }
+    }
+
+    static IReadOnlyList<OnnxValue> RunRows(OnlineModel model, ScoringRequest request, int first, int count, OnnxRunOptions options)
+    {
+        var inputs = new OnnxInput[request.Inputs.Count];
+        try
+        {
+            for (var i = 0; i < inputs.Length; i++)
+            {
+                var input = request.Inputs[i];
+                var width = input.Tensor!.Count / request.Rows;
+                inputs[i] = new OnnxInput(input.Name, input.Tensor.ToValue([count, .. input.Shape.AsSpan(1)], first * width, count * width));
+            }
+            return Run(model, inputs, [], options);
+        }
+        finally
+        {
+            foreach (var input in inputs)
+                input.Value?.Dispose();
         }
     }
 }

@@ -6,6 +6,7 @@ using GpuWorker.BatchInference;
 using GpuWorker.Inference;
 using Interop.DuckDb;
 using Interop.OnnxRuntime;
+using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Options;
 using ServiceDefaults;
 using Support;
@@ -40,7 +41,7 @@ sealed class Workbench : IDisposable
         Store = new ArtifactStore(new ArtifactOptions { InputRoots = [folder["in"], Root("samples")], OutputRoots = [folder["out"]], ModelsRoot = Root("") });
         options = Options.Create(worker ?? new GpuWorkerOptions { Slots = 1, ThreadsPerSlot = 2 });
         identity = new WorkerIdentity(options);
-        models = new ModelCache(Environment.Value, Store, Options.Create(new InferenceOptions()));
+        models = new ModelCache(Environment.Value, Store, Options.Create(new InferenceOptions()), NullLogger<ModelCache>.Instance);
         inspector = new ModelInspector(Environment.Value, Store, Options.Create(new InferenceOptions()), TimeProvider.System);
         Units = new RunningUnits(options, TimeProvider.System);
         databases = new ScoringDatabases(options);

@@ -39,8 +39,7 @@ public sealed class WorkerTests : IAsyncLifetime
             ["GpuWorker:WorkerName"] = "bench",
         });
         builder.Services.AddSingleton(inbox);
-        builder.Services.AddInference();
-        builder.Services.AddBatchInference();
+        builder.Services.AddWorker();
         builder.AddMessaging(configure =>
         {
             configure.AddBatchInference();

@@ -15,10 +15,13 @@ public sealed class InferenceFixture : IDisposable
     public InferenceFixture()
     {
         OnnxLibrary.Load(NativeParts.OnnxRuntime());
-        Environment = new OnnxEnvironment(OnnxLogSeverity.Error, _ => { });
+        Environment = new OnnxEnvironment(OnnxLogSeverity.Error, _ => { }, ArenaBytes);
         Artifacts = new ArtifactStore(new ArtifactOptions { ModelsRoot = Models.Path });
         Inspector = new ModelInspector(Environment, Artifacts, Options.Create(Settings), TimeProvider.System);
     }
+
+    /// <summary>Memory of the sessions that ask for the arena.</summary>
+    public const long ArenaBytes = 64 << 20;
 
     public TestFolder Models { get; } = new();
 

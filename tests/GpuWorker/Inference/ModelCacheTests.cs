@@ -1,6 +1,7 @@
 using Contracts;
 using GpuWorker.Inference;
 using Interop.OnnxRuntime;
+using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Options;
 
 namespace GpuWorker.Tests.Inference;
@@ -102,5 +103,50 @@ public sealed class ModelCacheTests(InferenceFixture inference)
         cache.WarmModels.Count.ShouldBeLessThanOrEqualTo(2);
     }
 
-    ModelCache Cache() => new(inference.Environment, inference.Artifacts, Options.Create(inference.Settings));
+    [Fact]
+    public async Task Models_are_closed_by_the_memory_they_were_measured_to_take()
+    {
+        using var cache = Cache(new InferenceOptions { MaxWarmMegabytes = 100 });
+        var (first, second, third) = (Sized("ort_types_float", 60), Sized("ort_types_int64", 30), Sized("ort_types_bool", 20));
+        foreach (var model in (ModelRef[])[first, second])
+            (await cache.LeaseAsync(model)).Dispose();
+        cache.WarmModels.ShouldBe([first.Sha256, second.Sha256], ignoreOrder: true);
+
+        (await cache.LeaseAsync(third)).Dispose();
+
+        cache.WarmModels.ShouldBe([second.Sha256, third.Sha256], ignoreOrder: true);
+
+        ModelRef Sized(string name, long megabytes) => inference.Conformance(name) with { MemoryBytes = megabytes << 20 };
+    }
+
+    [Fact]
+    public async Task A_pinned_model_stays_until_all_are_cleared()
+    {
+        using var cache = Cache(new InferenceOptions { MaxWarmModels = 1, Pinned = ["ort_types_float"] });
+        var pinned = inference.Conformance("ort_types_float");
+        foreach (var model in (ModelRef[])[pinned, inference.Conformance("ort_types_int64"), inference.Conformance("ort_types_bool")])
+            (await cache.LeaseAsync(model)).Dispose();
+        cache.WarmModels.ShouldContain(pinned.Sha256);
+
+        var open = cache.WarmModels.Count;
+        cache.Clear().ShouldBe((open, 0));
+
+        cache.WarmModels.ShouldBeEmpty();
+    }
+
+    [Fact]
+    public async Task Clearing_tells_what_was_closed_and_closes_what_is_in_use_when_it_is_returned()
+    {
+        using var cache = Cache();
+        (await cache.LeaseAsync(inference.Conformance("ort_types_float"))).Dispose();
+        var used = await cache.LeaseAsync(inference.Conformance("ort_types_int64"));
+
+        cache.Clear().ShouldBe((1, 1));
+        used.Dispose();
+
+        cache.WarmModels.ShouldBeEmpty();
+    }
+
+    ModelCache Cache(InferenceOptions? options = null) =>
+        new(inference.Environment, inference.Artifacts, Options.Create(options ?? inference.Settings), NullLogger<ModelCache>.Instance);
 }

@@ -85,6 +85,18 @@ static class TestModels
         return Model(graph, null);
     }
 
+    /// <summary>y = x for x [N, 1], by way of as many copies of it as told: 4 bytes of memory each, for each row.</summary>
+    internal static byte[] Wide(long copies)
+    {
+        var shape = new ProtoWriter().Add(1, 2).Add(2, Int64).Add(8, "shape").Add(9, [.. BitConverter.GetBytes(1L), .. BitConverter.GetBytes(copies)]);
+        var greatest = new ProtoWriter().Add(1, "copies").Add(2, "y").Add(4, "ReduceMax")
+            .Add(5, new ProtoWriter().Add(1, "axes").Add(8, 1).Add(20, 7)).Add(5, new ProtoWriter().Add(1, "keepdims").Add(3, 0).Add(20, 2));
+        var graph = new ProtoWriter()
+            .Add(1, new ProtoWriter().Add(1, "x").Add(1, "shape").Add(2, "copies").Add(4, "Expand")).Add(1, greatest)
+            .Add(2, "wide").Add(5, shape).Add(11, Tensor("x", Float, "N", 1)).Add(12, Tensor("y", Float, "N"));
+        return Model(graph, null);
+    }
+
     static byte[] Model(ProtoWriter graph, Dictionary<string, string>? metadata)
     {
         var model = new ProtoWriter().Add(1, 8).Add(7, graph).Add(8, new ProtoWriter().Add(2, 17));

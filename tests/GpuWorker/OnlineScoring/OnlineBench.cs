@@ -5,6 +5,7 @@ using Contracts;
 using GpuWorker.Inference;
 using GpuWorker.OnlineScoring;
 using GpuWorker.Tests.Inference;
+using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Options;
 
 namespace GpuWorker.Tests.OnlineScoring;
@@ -12,14 +13,14 @@ namespace GpuWorker.Tests.OnlineScoring;
 /// <summary>Online scoring without a host.</summary>
 sealed class OnlineBench : IDisposable
 {
-    readonly ModelCache models;
-
-    internal OnlineBench(InferenceFixture inference, Action<OnlineScoringOptions>? configure = null)
+    internal OnlineBench(InferenceFixture inference, Action<OnlineScoringOptions>? configure = null, InferenceOptions? inferenceOptions = null)
     {
         configure?.Invoke(Settings);
-        models = new ModelCache(inference.Environment, inference.Artifacts, Options.Create(inference.Settings));
-        Scorer = new OnlineScorer(models, inference.Environment, Options.Create(Settings));
+        Models = new ModelCache(inference.Environment, inference.Artifacts, Options.Create(inferenceOptions ?? inference.Settings), NullLogger<ModelCache>.Instance);
+        Scorer = new OnlineScorer(Models, inference.Environment, Options.Create(Settings));
     }
+
+    internal ModelCache Models { get; }
 
     internal OnlineScoringOptions Settings { get; } = new();
 
@@ -37,5 +38,5 @@ sealed class OnlineBench : IDisposable
         return JsonDocument.Parse(answer.WrittenMemory).RootElement;
     }
 
-    public void Dispose() => models.Dispose();
+    public void Dispose() => Models.Dispose();
 }
