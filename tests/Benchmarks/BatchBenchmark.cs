@@ -80,7 +80,7 @@ static class BatchBenchmark
         return spent;
     }
 
-    static string FindSamples()
+    internal static string FindSamples()
     {
         for (var folder = new DirectoryInfo(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
         {

@@ -10,6 +10,8 @@ const string Usage = """
     sagas      sagas/s and idle latency of durable sagas on RabbitMQ, of the same with the repository in memory, and of peers
                [--sagas 4000] [--runs 5] [--peers FOLDER]; needs rabbitmq-server
     hostile    p50 and p99 of a quiet tenant's requests, alone and while another's clients do their worst  [--seconds 30] [--runs 5]
+    online     requests/s and p99 of 64 clients of one row each, with and without micro-batching, beside a bare endpoint  [--seconds 30] [--runs 5]
+    connections  10,000 open connections at a steady rate in all  [--seconds 30] [--rate 1000]
     raw        the plain COPY alone, to see what the machine can do  [--rows ...] [--runs 5]
     all        the first four
     Every one takes [--folder FOLDER] for generated inputs (kept) and data folders (removed).
@@ -17,7 +19,11 @@ const string Usage = """
 
 if (args is [HostileClients.Name, var server, var lasts])
     return await HostileClients.RunAsync(new Uri(server), int.Parse(lasts));
-if (args is not [var what, ..] || what is not ("batch" or "start" or "writes" or "schedules" or "sagas" or "hostile" or "raw" or "all"))
+if (args is [BareServer.Name, var model])
+    return await BareServer.RunAsync(model);
+if (args is [ManyConnections.Name, var target, var seconds, var rate])
+    return await ManyConnections.RunAsync(new Uri(target), int.Parse(seconds), int.Parse(rate));
+if (args is not [var what, ..] || what is not ("batch" or "start" or "writes" or "schedules" or "sagas" or "hostile" or "online" or "connections" or "raw" or "all"))
 {
     Console.Error.WriteLine(Usage);
     return 2;
@@ -41,6 +47,10 @@ try
         await SagaBenchmark.RunAsync(options);
     if (what is "hostile")
         await HostileBenchmark.RunAsync(options);
+    if (what is "online")
+        await OnlineBenchmark.RunAsync(options);
+    if (what is "connections")
+        await OnlineBenchmark.RunConnectionsAsync(options);
     return 0;
 }
 catch (Exception e)
