@@ -10,7 +10,7 @@ public sealed partial class Devices(OnnxEnvironment environment, IOptions<Infere
     readonly Lazy<IReadOnlyList<OnnxProviderRefusal>> refused = new(() =>
     {
         var found = new List<OnnxProviderRefusal>();
-        foreach (var provider in options.Value.Providers.Select(name => new OnnxProvider(name)))
+        foreach (var provider in options.Value.EffectiveProviders)
         {
             if (provider.WhyNot(environment) is { } reason)
                 found.Add(new OnnxProviderRefusal(provider.Name, reason));
@@ -24,7 +24,7 @@ public sealed partial class Devices(OnnxEnvironment environment, IOptions<Infere
     public IReadOnlyList<OnnxProviderRefusal> Refused => refused.Value;
 
     /// <summary>Whether a device beside the CPU was asked for and works.</summary>
-    public bool IsGpuAvailable => options.Value.Providers.Any(name => !new OnnxProvider(name).IsCpu && Refused.All(refusal => refusal.Provider != name));
+    public bool IsGpuAvailable => options.Value.EffectiveProviders.Any(provider => !provider.IsCpu && Refused.All(refusal => refusal.Provider != provider.Name));
 
     [LoggerMessage(LogLevel.Warning, "{Provider} cannot be used here: {Reason}")]
     static partial void LogRefused(ILogger logger, string provider, string reason);

@@ -1,4 +1,5 @@
 using System.ComponentModel.DataAnnotations;
+using Interop.OnnxRuntime;
 
 namespace GpuWorker.Inference;
 
@@ -9,9 +10,11 @@ public sealed class InferenceOptions
     /// <summary>Path of libonnxruntime. Default: empty, found as <c>ServiceDefaults.NativeParts</c> finds it.</summary>
     public string LibraryPath { get; set; } = "";
 
-    /// <summary>Execution providers by preference; the first that can serve a model is taken. Default: the CPU.</summary>
-    [MinLength(1)]
-    public string[] Providers { get; set; } = ["CPU"];
+    /// <summary>Execution providers by preference: <c>CUDA</c>, <c>WebGPU</c>, <c>CPU</c>; the first that can serve a model is taken. Default: empty, the CPU.</summary>
+    public string[] Providers { get; set; } = [];
+
+    // A list that is not empty would be added to, not replaced, by what is configured.
+    internal IReadOnlyList<OnnxProvider> EffectiveProviders => Providers.Length == 0 ? [OnnxProvider.Cpu] : [.. Providers.Select(name => new OnnxProvider(name))];
 
     /// <summary>
     /// Whether a model on another device may leave some of its operators to the CPU. False refuses the device to a model that would need

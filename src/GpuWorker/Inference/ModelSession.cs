@@ -54,7 +54,7 @@ public sealed class ModelSession : IDisposable
                 // The number of rows varies, and a plan is kept for each.
                 MemoryPattern = false,
                 SharedArena = options.ArenaMegabytes > 0,
-                Providers = [.. options.Providers.Select(name => new OnnxProvider(name))],
+                Providers = options.EffectiveProviders,
                 Config = Config(path, options),
             });
             return new ModelSession(actual, session, file, bytes.Length);
