@@ -27,7 +27,7 @@ sealed class InputProbe : IDisposable
         await _places.WaitAsync(cancellationToken);
         try
         {
-            return TabularInput.Open(input, _store.For(tenant), TabularInput.FilesAtSubmit, cancellationToken: cancellationToken);
+            return await TabularInput.OpenAsync(input, _store.For(tenant), TabularInput.FilesAtSubmit, cancellationToken: cancellationToken);
         }
         finally
         {

@@ -26,7 +26,8 @@ sealed class ManifestFiles(PlatformDbContext db, ArtifactStore store)
         foreach (var job in ended)
         {
             var isComplete = job.CurrentState is nameof(BatchJobStateMachine.Completed) or nameof(BatchJobStateMachine.CompletedWithErrors);
-            var isThere = Exists(store.For(job.Tenant), job.ManifestUri ?? $"{WireJson.Read<BatchJobSpec>(job.Spec).ResultFolder(job.Id)}/_manifest.json");
+            var uri = job.ManifestUri ?? $"{WireJson.Read<BatchJobSpec>(job.Spec).ResultFolder(job.Id)}/_manifest.json";
+            var isThere = await ExistsAsync(store.For(job.Tenant), uri, cancellationToken);
             if (isThere && !isComplete)
                 surplus.Add(job.Id.ToString());
             if (isComplete && !isThere)
@@ -36,13 +37,13 @@ sealed class ManifestFiles(PlatformDbContext db, ArtifactStore store)
         return (surplus, missing);
     }
 
-    static bool Exists(ArtifactStore own, string uri)
+    static async Task<bool> ExistsAsync(ArtifactStore own, string uri, CancellationToken cancellationToken)
     {
         try
         {
-            return File.Exists(own.LocalPath(uri, ArtifactAccess.Output));
+            return await own.ExistsAsync(uri, cancellationToken);
         }
-        catch (FailureException)
+        catch (FailureException e) when (!e.IsTransient)
         {
             // An output root that is no longer one: nothing is to be seen there.
             return false;

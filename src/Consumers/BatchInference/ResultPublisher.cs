@@ -30,7 +30,7 @@ public sealed class ResultPublisher(ArtifactStore artifacts)
         var manifest = Manifest.Of(job, spec, units, WireJson.Read<List<BatchInputFile>>(job.Inputs)).ToJson();
         var uri = $"{folder}/{Manifest.FileName}";
         var digest = FileDigest.Of(manifest);
-        if (!own.Exists(uri))
+        if (!await own.ExistsAsync(uri, cancellationToken))
             await own.WriteAsync(uri, manifest, cancellationToken);
         else if (!await own.HoldsAsync(uri, digest, ArtifactAccess.Output, cancellationToken))
             throw new FailureException("manifest_differs", $"{uri} is there already and says something else. Choose another output folder.");
