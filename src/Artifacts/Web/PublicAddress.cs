@@ -26,6 +26,6 @@ static class PublicAddress
     static readonly IPAddress AzureHost = new([168, 63, 129, 16]);
 
     public static bool Is(IPAddress address) =>
-        !address.Equals(AzureHost) && !Barred.Any(network => network.BaseAddress.AddressFamily == address.AddressFamily && network.Contains(address))
+        !address.Equals(AzureHost) && !address.IsIPv4MappedToIPv6 && !Barred.Any(network => network.BaseAddress.AddressFamily == address.AddressFamily && network.Contains(address))
         && (address.AddressFamily == AddressFamily.InterNetwork || (address.AddressFamily == AddressFamily.InterNetworkV6 && Global.Contains(address)));
 }
