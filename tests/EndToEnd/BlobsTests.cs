@@ -94,20 +94,25 @@ public sealed class BlobsTests(BlobsFixture fixture) : IClassFixture<BlobsFixtur
         return job;
     }
 
-    /// <returns>What is in the job's folder, by name below it; the files are in a folder of the same name here.</returns>
-    async Task<string[]> DownloadAsync(Guid id)
+    /// <returns>What is in the job's folder, by name below it.</returns>
+    async Task<string[]> NamesAsync(Guid id)
     {
         List<string> names = [];
-        var prefix = $"ours/scored/{id}/";
-        await foreach (var blob in _results.GetBlobsAsync(prefix: prefix))
-        {
-            names.Add(blob.Name[prefix.Length..]);
-            var path = _folder[Path.Combine($"{id}", names[^1])];
-            Directory.CreateDirectory(Path.GetDirectoryName(path)!);
-            await _results.GetBlobClient(blob.Name).DownloadToAsync(path);
-        }
+        await foreach (var blob in _results.GetBlobsAsync(prefix: Prefix(id)))
+            names.Add(blob.Name[Prefix(id).Length..]);
         return [.. names];
     }
+
+    /// <returns>Where they are here.</returns>
+    async Task<string> DownloadAsync(Guid id, IEnumerable<string> names)
+    {
+        var folder = Directory.CreateDirectory(_folder[$"{id}"]).FullName;
+        foreach (var name in names)
+            await _results.GetBlobClient(Prefix(id) + name).DownloadToAsync(Path.Combine(folder, name));
+        return folder;
+    }
+
+    static string Prefix(Guid id) => $"ours/scored/{id}/";
 
     // Keys out of text are text.
     static Fingerprint Scores(string folder) =>
@@ -125,11 +130,11 @@ public sealed class BlobsTests(BlobsFixture fixture) : IClassFixture<BlobsFixtur
             var job = await RunAsync(Request(input, Results));
 
             // What lost and what was converted goes one lease after the end.
-            await Eventually.TrueAsync(async () => !(await DownloadAsync(job.Id)).Any(name => name.StartsWith("_work/", StringComparison.Ordinal)), "the work folder to go");
-            var names = await DownloadAsync(job.Id);
+            await Eventually.TrueAsync(async () => !(await NamesAsync(job.Id)).Any(name => name.StartsWith("_work/", StringComparison.Ordinal)), "the work folder to go");
+            var names = await NamesAsync(job.Id);
             names.Length.ShouldBe(job.Progress.ShardsTotal + 1);
             names.ShouldAllBe(name => name == "_manifest.json" || name.StartsWith("part-", StringComparison.Ordinal));
-            Scores(_folder[$"{job.Id}"]).ShouldBe(Scores(files.Folder));
+            Scores(await DownloadAsync(job.Id, names)).ShouldBe(Scores(files.Folder));
             job.ManifestUri.ShouldBe($"{Results.Uri}/{job.Id}/_manifest.json");
             var results = await _group.Http.GetFromJsonAsync<JsonElement>($"{BatchJobs.Route}/{job.Id}/results");
             results.GetProperty("files").EnumerateArray().Select(f => f.GetString()![(Results.Uri!.Length + 38)..]).Order().ShouldBe(names.Order());
@@ -156,7 +161,7 @@ public sealed class BlobsTests(BlobsFixture fixture) : IClassFixture<BlobsFixtur
         job.Status.ShouldBe("Failed", job.ToString());
         job.Failure!.Code.ShouldBe("input_changed");
         job.Failure.Message.ShouldContain("changing.parquet");
-        (await DownloadAsync(id)).ShouldNotContain("_manifest.json");
+        (await NamesAsync(id)).ShouldNotContain("_manifest.json");
         await _group.ShouldKeepInvariantsAsync();
     }
 

@@ -46,7 +46,7 @@ public sealed class InputPlanner(ArtifactStore artifacts)
         var plan = ShardPlan.For(conversions.Sum(c => c.Result.Rows), spec.RowsPerSecond, slots, spec.BatchSize);
         var keyTypes = spec.KeyColumns.Select(_ => "VARCHAR").ToList();
         return [.. conversions.SelectMany(c => plan.Cut(Groups(c.Result.Rows)).Select(range => (
-            new BatchUnit(c.Unit.Range with { Uri = c.Result.Uri, FirstRow = range.FirstRow, Rows = range.Rows, Length = c.Result.Bytes, ModifiedTicks = 0 }, true, keyTypes),
+            new BatchUnit(c.Unit.Range with { Uri = c.Result.Uri, FirstRow = range.FirstRow, Rows = range.Rows, Length = c.Result.Bytes, ModifiedTicks = 0, ETag = null }, true, keyTypes),
             range.Rows)))];
     }
 
