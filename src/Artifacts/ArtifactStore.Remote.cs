@@ -1,4 +1,3 @@
-using System.Buffers.Binary;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.RegularExpressions;
@@ -11,9 +10,6 @@ namespace Artifacts;
 
 public sealed partial class ArtifactStore
 {
-    const int ParquetTailBytes = 8;
-    const int ParquetTailGuess = 64 << 10;
-    const int LargestParquetFooter = 256 << 20;
     const int LargestRead = 64 << 20;
 
     /// <summary>Judges a URI without a glob, and touches nothing.</summary>
@@ -79,37 +75,6 @@ public sealed partial class ArtifactStore
             if (await Sha256Async(target, token) != sha256)
                 throw FileUri.Refuse("artifact_differs", field, $"{file.Source} does not have the content that was registered; its sha256 is another.");
         }, cancellationToken);
-    }
-
-    /// <summary>
-    /// Of a Parquet file that was pinned, its footer in a file of the same length, which has holes elsewhere: enough to learn columns and
-    /// row groups. Where a server gives only whole files, the whole file.
-    /// </summary>
-    internal async Task<LocalFile> FetchFooterAsync(PinnedFile file, CancellationToken cancellationToken)
-    {
-        (file, var source) = await FindAsync(file, ArtifactAccess.Read, "uri", cancellationToken);
-        var tail = (int)Math.Min(ParquetTailGuess, file.Length);
-        if (tail < ParquetTailBytes || await source.ReadAsync(file, file.Length - tail, tail, cancellationToken) is not { } content)
-            return await FetchAsync(file, cancellationToken);
-        var footer = BinaryPrimitives.ReadUInt32LittleEndian(content.AsSpan(tail - ParquetTailBytes)) + (long)ParquetTailBytes;
-        // Larger ones, and what is no footer at all, are DuckDB's to judge.
-        if (footer > tail && footer <= Math.Min(file.Length, LargestParquetFooter))
-            content = (await source.ReadAsync(file, file.Length - footer, (int)footer, cancellationToken))!;
-        var path = remotes.Cache!.NewOutgoing();
-        try
-        {
-            using var handle = File.OpenHandle(path, FileMode.CreateNew, FileAccess.ReadWrite);
-            RandomAccess.SetLength(handle, file.Length);
-            await RandomAccess.WriteAsync(handle, content, file.Length - content.Length, cancellationToken);
-            if (file.Length >= 4 + content.Length)
-                await RandomAccess.WriteAsync(handle, "PAR1"u8.ToArray(), 0, cancellationToken);
-        }
-        catch
-        {
-            File.Delete(path);
-            throw;
-        }
-        return new LocalFile(path, isTemporary: true);
     }
 
     /// <summary>All bytes of a small file.</summary>

@@ -14,7 +14,7 @@ public sealed class LocalTables : IDisposable
     /// <summary>In the order asked for, each with its path.</summary>
     public IReadOnlyList<PinnedFile> Files { get; }
 
-    /// <summary>Of Parquet only the footers are fetched: they tell columns and row groups. Text is fetched whole.</summary>
+    /// <summary>Of Parquet only the footers are fetched: they tell columns and row groups. Of text, some records.</summary>
     public static async Task<LocalTables> FetchAsync(ArtifactStore store, IReadOnlyList<PinnedFile> files, string format, CancellationToken cancellationToken)
     {
         if (!files.Any(file => RemoteUri.Is(file.Uri)))
@@ -23,7 +23,9 @@ public sealed class LocalTables : IDisposable
         try
         {
             await Parallel.ForAsync(0, files.Count, new ParallelOptions { MaxDegreeOfParallelism = FetchedAtOnce, CancellationToken = cancellationToken }, async (i, token) =>
-                fetched[i] = TabularFormat.IsText(format) ? await store.FetchAsync(files[i], token) : await store.FetchFooterAsync(files[i], token));
+                fetched[i] = TabularFormat.IsText(format)
+                    ? await store.FetchHeadAsync(files[i], isQuoted: format == TabularFormat.Csv, token)
+                    : await store.FetchFooterAsync(files[i], token));
             return new LocalTables(fetched, [.. files.Zip(fetched, (file, local) => file with { Path = local!.Path })]);
         }
         catch

@@ -72,13 +72,7 @@ sealed class WebFiles : IRemoteFiles, IDisposable
 
     public async Task DownloadAsync(PinnedFile file, SafeFileHandle target, CancellationToken cancellationToken)
     {
-        using var response = await SendAsync(HttpMethod.Get, file.Uri, file.Source, null, file.ETag, cancellationToken);
-        if (response.StatusCode is HttpStatusCode.PreconditionFailed or HttpStatusCode.NotFound or HttpStatusCode.Gone)
-            throw RemoteFailures.Changed(file.Source);
-        if (response.StatusCode != HttpStatusCode.OK)
-            throw Refused(response.StatusCode, file.Source, null);
-        if (response.Headers.ETag?.Tag != file.ETag || response.Content.Headers.ContentEncoding.Count > 0)
-            throw RemoteFailures.Changed(file.Source);
+        using var response = await GetAsync(file, cancellationToken);
         await WithinAsync(file.Source, null, async (restart, token) =>
         {
             await using var content = await response.Content.ReadAsStreamAsync(token);
@@ -98,10 +92,33 @@ sealed class WebFiles : IRemoteFiles, IDisposable
             await RequireDecompressedSizeAsync(file, target, cancellationToken);
     }
 
-    // Such servers often give only whole files.
-    public Task<byte[]?> ReadAsync(PinnedFile file, long offset, int count, CancellationToken cancellationToken) => Task.FromResult<byte[]?>(null);
+    // Such servers often give only whole files: the beginning can be had all the same.
+    public async Task<byte[]?> ReadAsync(PinnedFile file, long offset, int count, CancellationToken cancellationToken)
+    {
+        if (offset > 0)
+            return null;
+        using var response = await GetAsync(file, cancellationToken);
+        return await WithinAsync(file.Source, null, async (_, token) =>
+        {
+            var content = new byte[count];
+            await using var stream = await response.Content.ReadAsStreamAsync(token);
+            await stream.ReadExactlyAsync(content, token);
+            return content;
+        }, cancellationToken);
+    }
 
     public void Dispose() => client.Dispose();
+
+    async Task<HttpResponseMessage> GetAsync(PinnedFile file, CancellationToken cancellationToken)
+    {
+        var response = await SendAsync(HttpMethod.Get, file.Uri, file.Source, null, file.ETag, cancellationToken);
+        if (response.StatusCode == HttpStatusCode.OK && response.Headers.ETag?.Tag == file.ETag && response.Content.Headers.ContentEncoding.Count == 0)
+            return response;
+        using (response)
+            throw response.StatusCode is HttpStatusCode.OK or HttpStatusCode.PreconditionFailed or HttpStatusCode.NotFound or HttpStatusCode.Gone
+                ? RemoteFailures.Changed(file.Source)
+                : Refused(response.StatusCode, file.Source, null);
+    }
 
     async Task<HttpResponseMessage> SendAsync(HttpMethod method, string text, string source, string? field, string? tag, CancellationToken cancellationToken)
     {

@@ -15,9 +15,6 @@ public sealed class InputPlanner(ArtifactStore artifacts)
     /// <summary>A footer takes milliseconds: this many stay well under the minute a message may be held.</summary>
     public const int FilesAtOnce = 500;
 
-    /// <summary>Text from elsewhere is fetched to be looked at.</summary>
-    const long BytesFetchedAtOnce = 1L << 30;
-
     /// <summary>Text is converted to Parquet with row groups of this size.</summary>
     const long ConvertedGroupRows = 122_880;
 
@@ -28,7 +25,7 @@ public sealed class InputPlanner(ArtifactStore artifacts)
     {
         var own = artifacts.For(tenant);
         var files = await TabularInput.ListAsync(spec.Input, own, cancellationToken: cancellationToken);
-        var chunk = Chunk(files.Skip(planned), TabularFormat.IsText(spec.Input.Format));
+        var chunk = files.Skip(planned).Take(FilesAtOnce).ToList();
         using var tables = await LocalTables.FetchAsync(own, chunk, spec.Input.Format, cancellationToken);
         var opened = TabularInput.Describe(tables.Files, spec.Input.Format, cancellationToken: cancellationToken);
         var isText = TabularFormat.IsText(spec.Input.Format);
@@ -61,19 +58,6 @@ public sealed class InputPlanner(ArtifactStore artifacts)
         var plan = ShardPlan.For(files.Sum(f => f.Rows), spec.RowsPerSecond, slots, spec.BatchSize);
         return [.. files.SelectMany(f => plan.Cut(f.RowGroups).Select(range => (
             new BatchUnit(Range(f.File, range.FirstRow, range.Rows), false, keyTypes), range.Rows)))];
-    }
-
-    static List<PinnedFile> Chunk(IEnumerable<PinnedFile> files, bool isText)
-    {
-        List<PinnedFile> chunk = [];
-        long bytes = 0;
-        foreach (var file in files.Take(FilesAtOnce))
-        {
-            if (isText && RemoteUri.Is(file.Uri) && (bytes += file.Length) > BytesFetchedAtOnce && chunk.Count > 0)
-                break;
-            chunk.Add(file);
-        }
-        return chunk;
     }
 
     static RowRange Range(PinnedFile file, long first, long rows) => new(file.Uri, file.Source, first, rows, file.Length, file.ModifiedTicks, file.ETag);

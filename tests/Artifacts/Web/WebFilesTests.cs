@@ -110,6 +110,17 @@ public sealed class WebFilesTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_long_table_is_known_by_its_beginning()
+    {
+        Put("/rows.csv", "id\n" + string.Concat(Enumerable.Range(0, 1_000_000).Select(i => $"{i}\n")));
+        var input = new Contracts.BatchInference.InputSpec($"http://{host}/rows.csv", "csv");
+
+        (await Artifacts.Tabular.TabularInput.OpenAsync(input, Store())).Columns.ShouldBe([new("id", "BIGINT")]);
+
+        Directory.GetFiles(folder["cache/files"]).ShouldBeEmpty();
+    }
+
+    [Fact]
     public async Task A_file_that_changed_is_not_read()
     {
         Put("/rows.csv", "id\n1\n");
