@@ -21,6 +21,8 @@ public sealed class BlobsFixture : IAsyncLifetime
 
     public ProcessGroup Group => _group!;
 
+    public string Cache => _folder["cache"];
+
     public string WorkerOutput => _worker!.Output;
 
     public async Task InitializeAsync()
@@ -37,7 +39,7 @@ public sealed class BlobsFixture : IAsyncLifetime
                 [$"{account}:Tenants:local:Outputs:0"] = $"{Results.Name}/ours",
                 [$"{account}:Tenants:acme:Inputs:0"] = $"{Inputs.Name}/acme",
                 [$"{account}:Tenants:acme:Outputs:0"] = $"{Results.Name}/acme",
-                ["Artifacts:CacheFolder"] = _folder["cache"],
+                ["Artifacts:CacheFolder"] = Cache,
             },
         });
         await StartWorkerAsync();
@@ -56,6 +58,9 @@ public sealed class BlobsFixture : IAsyncLifetime
         if (_worker is not null)
             await _worker.DisposeAsync();
     }
+
+    /// <summary>kill -9.</summary>
+    public Task KillWorkerAsync() => _worker!.KillAsync();
 
     public async Task DisposeAsync()
     {
@@ -162,6 +167,40 @@ public sealed class BlobsTests(BlobsFixture fixture) : IClassFixture<BlobsFixtur
         job.Failure!.Code.ShouldBe("input_changed");
         job.Failure.Message.ShouldContain("changing.parquet");
         (await NamesAsync(id)).ShouldNotContain("_manifest.json");
+        await _group.ShouldKeepInvariantsAsync();
+    }
+
+    [Fact]
+    public async Task A_worker_killed_while_it_fetches_leaves_nothing_that_is_taken_for_a_file()
+    {
+        await _inputs.GetBlobClient("ours/killed.parquet").UploadAsync(Sample("transactions.parquet"));
+        var files = await RunAsync(Request(Scenarios.TenShards().Input));
+        await fixture.StopWorkerAsync();
+        var id = await _group.SubmitAsync(Request(Blob("ours/killed.parquet"), Results));
+        await _group.JobOnceAsync(id, job => job.Progress.ShardsTotal > 0, "a plan");
+        string[] Fetching() => Directory.GetFiles(Path.Combine(fixture.Cache, "fetching"));
+        Fetching().ShouldBeEmpty();
+
+        Signals.Send(fixture.Azurite.ProcessId, Signals.Pause);
+        try
+        {
+            await fixture.StartWorkerAsync();
+            await Eventually.TrueAsync(() => Fetching().Length == 1, "the fetch to begin");
+            await fixture.KillWorkerAsync();
+        }
+        finally
+        {
+            Signals.Send(fixture.Azurite.ProcessId, Signals.Continue);
+        }
+        Fetching().Length.ShouldBe(1);
+        await fixture.StopWorkerAsync();
+        await fixture.StartWorkerAsync();
+
+        var job = await _group.EndAsync(id);
+        job.Status.ShouldBe("Completed", $"{job}\n{fixture.WorkerOutput}");
+        Fetching().ShouldBeEmpty();
+        var parts = (await NamesAsync(id)).Where(name => name.StartsWith("part-", StringComparison.Ordinal)).ToList();
+        Scores(await DownloadAsync(id, parts)).ShouldBe(Scores(files.Folder));
         await _group.ShouldKeepInvariantsAsync();
     }
 
