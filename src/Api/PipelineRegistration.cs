@@ -75,7 +75,7 @@ public static class PipelineRegistration
         services.AddOptions<BatchInferenceApiOptions>().BindConfiguration(BatchInferenceApiOptions.Section).ValidateDataAnnotations()
             .Validate(o => o.IsTrustedInputFree, "Api:BatchInference:TrustedInput is a name that the platform uses otherwise; choose another.")
             .Validate<ArtifactStore>(
-                (o, store) => store.Options.Tenants.Count == 0 || store.IsOutputRoot(o.Output),
+                (o, store) => store.Options.Tenants.Count == 0 || RemoteUri.Is(o.Output) || store.IsOutputRoot(o.Output),
                 "Api:BatchInference:Output must be one of Artifacts:OutputRoots where there is more than one tenant (Artifacts:Tenants): each has a folder of its own below it.")
             .ValidateOnStart();
         services.TryAddSingleton<LedgerSignal>();

@@ -1,3 +1,6 @@
+using Artifacts.Blobs;
+using Artifacts.Web;
+
 namespace Artifacts;
 
 /// <summary>Where this platform may read and write. What lies outside does not exist for it.</summary>
@@ -23,8 +26,25 @@ public sealed class ArtifactOptions
     /// <summary>Largest CSV or NDJSON file, in bytes: one conversion must fit in one unit of work. Default: 4 GiB.</summary>
     public long MaxTextFileBytes { get; set; } = 4L << 30;
 
+    /// <summary>Azure Storage accounts. Default: none.</summary>
+    public BlobOptions Blob { get; set; } = new();
+
+    /// <summary>Hosts whose files may be scored over http and https. Default: none.</summary>
+    public WebOptions Http { get; set; } = new();
+
+    /// <summary>
+    /// Where copies of blobs and of files from other hosts lie while they are read. Several processes of one user may share it. Needed with
+    /// <see cref="Blob"/> or <see cref="Http"/>. Default: empty, none.
+    /// </summary>
+    public string CacheFolder { get; set; } = "";
+
+    /// <summary>Most bytes of copies, and so of one input file. Results on their way out come on top. Default: 20 GiB.</summary>
+    public long CacheBytes { get; set; } = 20L << 30;
+
     /// <summary>Whose the folders are that name no tenant. The setting is <c>Tenancy:Home</c>. Default: <c>local</c>.</summary>
     public string HomeTenant { get; set; } = "local";
+
+    internal bool HasRemotes => Blob.Accounts.Count > 0 || Http.Hosts.Length > 0;
 }
 
 public sealed class TenantArtifactOptions

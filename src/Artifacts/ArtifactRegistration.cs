@@ -1,3 +1,5 @@
+using Artifacts.Blobs;
+using Artifacts.Web;
 using Contracts;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
@@ -15,9 +17,15 @@ public static class ArtifactRegistration
         services.AddOptions<ArtifactOptions>().BindConfiguration(ArtifactOptions.Section)
             .Configure<IConfiguration>((options, configuration) => options.HomeTenant = configuration[Home] ?? new ArtifactOptions().HomeTenant)
             .Validate(o => o.MaxTextFileBytes > 0, "Artifacts:MaxTextFileBytes must be above 0.")
+            .Validate(o => o.CacheBytes > 0, "Artifacts:CacheBytes must be above 0.")
+            .Validate(
+                o => o.CacheFolder.Length > 0 || !o.HasRemotes,
+                "Artifacts:CacheFolder is missing: with Artifacts:Blob or Artifacts:Http, name the folder for copies of what is read.")
             .ValidateOnStart();
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<ArtifactOptions>, TenantRootsValidation>());
-        services.TryAddSingleton(provider => new ArtifactStore(provider.GetRequiredService<IOptions<ArtifactOptions>>().Value));
+        services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<ArtifactOptions>, RemotesValidation>());
+        services.TryAddSingleton(provider => new ArtifactStore(
+            provider.GetRequiredService<IOptions<ArtifactOptions>>().Value, provider.GetService<TimeProvider>()));
         return services;
     }
 
@@ -26,10 +34,18 @@ public static class ArtifactRegistration
     {
         services.AddArtifacts();
         services.AddOptions<ArtifactOptions>()
-            .Validate(o => o.InputRoots.Length > 0, "Artifacts:InputRoots is missing: name the folders whose files may be scored, the same for each host.")
-            .Validate(o => o.OutputRoots.Length > 0, "Artifacts:OutputRoots is missing: name the folders under which results may be written, the same for each host.")
+            .Validate(o => o.InputRoots.Length > 0 || o.HasRemotes, "Artifacts:InputRoots is missing: name the folders whose files may be scored, the same for each host.")
+            .Validate(o => o.OutputRoots.Length > 0 || o.Blob.Accounts.Count > 0, "Artifacts:OutputRoots is missing: name the folders under which results may be written, the same for each host.")
             .Validate(o => o.ModelsRoot.Length > 0, "Artifacts:ModelsRoot is missing: name the folder of the models, the same for each host.");
         return services;
+    }
+
+    sealed class RemotesValidation : IValidateOptions<ArtifactOptions>
+    {
+        public ValidateOptionsResult Validate(string? name, ArtifactOptions options) =>
+            BlobPlaces.Faults(options.Blob).Concat(WebFiles.Faults(options.Http)).ToList() is { Count: > 0 } wrong
+                ? ValidateOptionsResult.Fail(wrong)
+                : ValidateOptionsResult.Success;
     }
 
     sealed class TenantRootsValidation : IValidateOptions<ArtifactOptions>

@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using Artifacts.Blobs;
 
 namespace Artifacts;
 
@@ -13,6 +14,12 @@ public sealed partial class ArtifactStore
     /// <summary>Writes a file that is there wholly or not at all, also after a power cut.</summary>
     public async Task<FileDigest> WriteAsync(string uri, ReadOnlyMemory<byte> content, CancellationToken cancellationToken = default)
     {
+        if (RemoteUri.Is(uri))
+        {
+            var written = FileDigest.Of(content.Span);
+            await BlobFiles.WriteAsync(OutputBlob(uri), BinaryData.FromBytes(content).ToStream(), written, cancellationToken);
+            return written;
+        }
         var path = LocalPath(uri, ArtifactAccess.Output);
         var temporary = TemporaryName(path);
         Directory.CreateDirectory(Path.GetDirectoryName(path)!);
@@ -42,11 +49,13 @@ public sealed partial class ArtifactStore
     }
 
     /// <summary>
-    /// Renames a file. Repeating it is harmless: true when the target holds these bytes afterwards, whoever moved them;
+    /// Renames a file, or copies a blob. Repeating it is harmless: true when the target holds these bytes afterwards, whoever moved them;
     /// false when neither source nor target does.
     /// </summary>
     public async Task<bool> MoveAsync(string fromUri, string toUri, FileDigest digest, CancellationToken cancellationToken = default)
     {
+        if (RemoteUri.Is(toUri))
+            return await BlobFiles.CopyAsync(OutputBlob(fromUri), OutputBlob(toUri), digest, cancellationToken);
         var (from, to) = (LocalPath(fromUri, ArtifactAccess.Output), LocalPath(toUri, ArtifactAccess.Output));
         if (await HoldsAsync(to, digest, cancellationToken))
             return true;
@@ -66,8 +75,9 @@ public sealed partial class ArtifactStore
     }
 
     /// <summary>Whether the file is there with that length and content.</summary>
-    public Task<bool> HoldsAsync(string uri, FileDigest digest, ArtifactAccess access, CancellationToken cancellationToken = default) =>
-        HoldsAsync(LocalPath(uri, access), digest, cancellationToken);
+    public Task<bool> HoldsAsync(string uri, FileDigest digest, ArtifactAccess access, CancellationToken cancellationToken = default) => RemoteUri.Is(uri)
+        ? BlobFiles.HoldsAsync(Blob(uri, access, "uri"), digest, cancellationToken)
+        : HoldsAsync(LocalPath(uri, access), digest, cancellationToken);
 
     /// <summary>Length and hash of a file, by its real path.</summary>
     public static async Task<FileDigest> DigestAsync(string path, CancellationToken cancellationToken = default)
@@ -78,18 +88,30 @@ public sealed partial class ArtifactStore
     }
 
     /// <summary>Whether a file of ours is there, whatever it holds.</summary>
-    public bool Exists(string uri) => File.Exists(LocalPath(uri, ArtifactAccess.Output));
+    public Task<bool> ExistsAsync(string uri, CancellationToken cancellationToken = default) => RemoteUri.Is(uri)
+        ? BlobFiles.ExistsAsync(OutputBlob(uri), cancellationToken)
+        : Task.FromResult(File.Exists(LocalPath(uri, ArtifactAccess.Output)));
 
-    /// <summary>Removes a folder that nothing is in; leaves any other alone.</summary>
+    /// <summary>Removes a folder that nothing is in; leaves any other alone. Blobs have none.</summary>
     public void DeleteFolderIfEmpty(string uri)
     {
+        if (RemoteUri.Is(uri))
+            return;
         var path = LocalPath(uri, ArtifactAccess.Output);
         if (!places.IsShared(path) && Directory.Exists(path) && !Directory.EnumerateFileSystemEntries(path).Any())
             Directory.Delete(path);
     }
 
     /// <summary>Removes a folder under the output roots with all that is in it. Links in it are removed, never followed.</summary>
-    public void DeleteFolder(string uri)
+    public async Task DeleteFolderAsync(string uri, CancellationToken cancellationToken = default)
+    {
+        if (RemoteUri.Is(uri))
+            await remotes.Blobs.DeleteFolderAsync(OutputBlob(uri), cancellationToken);
+        else
+            DeleteFolder(uri);
+    }
+
+    internal void DeleteFolder(string uri)
     {
         var path = LocalPath(uri, ArtifactAccess.Output);
         var named = '/' + string.Join('/', FileUri.RawSegments(uri, "uri").Select(s => FileUri.Decode(s, "uri")));

@@ -20,34 +20,38 @@ public enum ArtifactAccess
 }
 
 /// <summary>A file as it was when somebody looked.</summary>
-/// <param name="Path">With all links followed.</param>
+/// <param name="Path">With all links followed. Empty for one that must be fetched first, see <see cref="ArtifactStore.FetchAsync(PinnedFile, CancellationToken)"/>.</param>
 /// <param name="Source">As the user knows it: relative to the folder given, with slashes.</param>
 /// <param name="ModifiedTicks">UTC.</param>
-public sealed record PinnedFile(string Uri, string Path, string Source, long Length, long ModifiedTicks);
+/// <param name="ETag">Of a blob or a file on another host; null for files here.</param>
+public sealed record PinnedFile(string Uri, string Path, string Source, long Length, long ModifiedTicks, string? ETag = null);
 
 /// <summary>
-/// The only way from a URI to a file. Every path it gives lies within the roots, links followed. The store itself is for the platform's
+/// The only way from a URI to a file or blob. Every path it gives lies within the roots, links followed. The store itself is for the platform's
 /// own work and gives any tenant's files; for what a tenant asks, see <see cref="For"/>.
 /// </summary>
-public sealed partial class ArtifactStore
+public sealed partial class ArtifactStore : IDisposable
 {
     readonly ArtifactPlaces places;
+    readonly RemoteStores remotes;
     readonly ConcurrentDictionary<string, ArtifactStore> views;
     readonly string? tenant;
 
-    public ArtifactStore(ArtifactOptions options) : this(options, new ArtifactPlaces(options), [], null)
+    /// <param name="time">Default: the system's.</param>
+    public ArtifactStore(ArtifactOptions options, TimeProvider? time = null)
+        : this(options, new ArtifactPlaces(options), new RemoteStores(options, time ?? TimeProvider.System), [], null)
     {
     }
 
-    ArtifactStore(ArtifactOptions options, ArtifactPlaces places, ConcurrentDictionary<string, ArtifactStore> views, string? tenant) =>
-        (Options, this.places, this.views, this.tenant) = (options, places, views, tenant);
+    ArtifactStore(ArtifactOptions options, ArtifactPlaces places, RemoteStores remotes, ConcurrentDictionary<string, ArtifactStore> views, string? tenant) =>
+        (Options, this.places, this.remotes, this.views, this.tenant) = (options, places, remotes, views, tenant);
 
     public ArtifactOptions Options { get; }
 
     /// <summary>The same store for one tenant: what is not its own does not exist.</summary>
     /// <exception cref="ArgumentException">No tenant can be called so.</exception>
     public ArtifactStore For(string tenant) => TenantName.IsValid(tenant)
-        ? views.GetOrAdd(tenant, name => new ArtifactStore(Options, places, views, name))
+        ? views.GetOrAdd(tenant, name => new ArtifactStore(Options, places, remotes, views, name))
         : throw new ArgumentException($"A tenant's name is {TenantName.Rule}.", nameof(tenant));
 
     /// <summary>Name of a tenant's own folder, in each output root and in the models root.</summary>
@@ -87,6 +91,8 @@ public sealed partial class ArtifactStore
         var file = new FileInfo(path);
         return file.Exists && file.Length == length && file.LastWriteTimeUtc.Ticks == modifiedTicks;
     }
+
+    public void Dispose() => remotes.Dispose();
 
     internal string Allowed(string path, ArtifactAccess access, string field) => TryAllow(path, access) ??
         // Where a link leads to is not said: it would tell what lies outside.

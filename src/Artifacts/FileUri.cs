@@ -4,7 +4,7 @@ using Contracts;
 namespace Artifacts;
 
 /// <summary>
-/// <c>file:///folder/name</c> and nothing else. Not <see cref="Uri"/>: that one folds <c>..</c> away before anybody sees it.
+/// <c>file:///folder/name</c> and nothing else; see <see cref="RemoteUri"/> for what lies elsewhere. Not <see cref="Uri"/>: that one folds <c>..</c> away before anybody sees it.
 /// </summary>
 public static class FileUri
 {
@@ -34,7 +34,7 @@ public static class FileUri
         var slash = rest.IndexOf('/');
         var host = slash < 0 ? rest : rest[..slash];
         if (host.Length > 0 && !host.Equals("localhost", StringComparison.OrdinalIgnoreCase))
-            throw Refuse("uri_scheme_not_allowed", field, $"The host {host} is not this machine; give file:///absolute/path.");
+            throw Refuse("uri_scheme_not_allowed", field, "Its host is not this machine; give file:///absolute/path.");
         if (slash < 0)
             throw Refuse("uri_invalid", field, "It names no path; give file:///absolute/path.");
         return rest[slash..].Split('/', StringSplitOptions.RemoveEmptyEntries);

@@ -1,5 +1,6 @@
 using System.ComponentModel;
 using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
 
 namespace Artifacts;
 
@@ -7,6 +8,9 @@ namespace Artifacts;
 static partial class Posix
 {
     const int AtCurrentFolder = -100;
+    const int AtEmptyPath = 0x1000;
+    const uint StatxLinks = 4;
+    const int StatxLinksOffset = 16;
     const uint StatxType = 1;
     const int StatxModeOffset = 28;
     const int StatxSize = 256;
@@ -20,6 +24,13 @@ static partial class Posix
         Span<byte> facts = stackalloc byte[StatxSize];
         return statx(AtCurrentFolder, path, 0, StatxType, facts) == 0 &&
             (MemoryMarshal.Read<ushort>(facts[StatxModeOffset..]) & FileTypeMask) == RegularFile;
+    }
+
+    /// <summary>Whether an open file has no name any more: whoever opens its path gets another, or none.</summary>
+    public static bool IsDeleted(SafeFileHandle file)
+    {
+        Span<byte> facts = stackalloc byte[StatxSize];
+        return statx(file, "", AtEmptyPath, StatxLinks, facts) != 0 || MemoryMarshal.Read<uint>(facts[StatxLinksOffset..]) == 0;
     }
 
     /// <summary>Makes renames in the folder survive a power cut.</summary>
@@ -41,6 +52,9 @@ static partial class Posix
 
     [LibraryImport("libc", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     private static partial int statx(int folder, string path, int flags, uint mask, Span<byte> facts);
+
+    [LibraryImport("libc", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int statx(SafeFileHandle file, string path, int flags, uint mask, Span<byte> facts);
 
     [LibraryImport("libc", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     private static partial int open(string path, int flags);

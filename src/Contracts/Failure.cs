@@ -56,4 +56,7 @@ public static class FailureCodes
     public const string WorkerLost = "worker_lost";
 
     public const string InputChanged = "input_changed";
+
+    /// <summary>Where inputs come from or results go does not answer, or not in time. It says nothing about the rows of a unit.</summary>
+    public const string ArtifactsUnavailable = "artifacts_unavailable";
 }

@@ -54,6 +54,7 @@ public static class FailureStatus
         ["too_many_streams"] = 429,
 
         ["internal_error"] = 500,
+        ["artifacts_unavailable"] = 503,
         ["database_unavailable"] = 503,
         ["identity_provider_unavailable"] = 503,
         ["no_worker"] = 503,

@@ -18,6 +18,7 @@ static class StandaloneSettings
             ["Artifacts:InputRoots:0"] = inputs,
             ["Artifacts:OutputRoots:0"] = results,
             ["Artifacts:ModelsRoot"] = models,
+            ["Artifacts:CacheFolder"] = Path.Combine(data.Path, "cache"),
             ["Api:BatchInference:Output"] = new Uri(results).AbsoluteUri,
         };
         if (SampleFolder.Find() is { } samples)

@@ -6,7 +6,7 @@ namespace Artifacts.Tests;
 
 public sealed class ArtifactRegistrationTests
 {
-    static ArtifactOptions Read(params (string Key, string Value)[] settings)
+    internal static ArtifactOptions Read(params (string Key, string Value)[] settings)
     {
         var configuration = new ConfigurationBuilder().AddInMemoryCollection(settings.ToDictionary(s => s.Key, s => (string?)s.Value)).Build();
         var services = new ServiceCollection().AddSingleton<IConfiguration>(configuration).AddArtifacts();

@@ -246,6 +246,23 @@ public sealed class LedgerTests(PostgresServer server) : IClassFixture<PostgresS
     }
 
     [Fact]
+    public async Task Blames_no_rows_while_artifacts_cannot_be_had()
+    {
+        await using var ledger = await LedgerHost.StartAsync(server);
+        await ledger.AnnounceAsync(slots: 1);
+        var job = await ledger.PlanAsync(shards: 1, rows: 1000);
+        for (var attempt = 1; attempt <= 10; attempt++)
+        {
+            await ledger.Dispatcher.DispatchAsync(default);
+            await ledger.FailAsync(new UnitFailure(job, 0, 0, attempt, new Failure(FailureCodes.ArtifactsUnavailable, "No answer."), true, 0));
+        }
+
+        var unit = (await ledger.UnitsAsync(job)).Single();
+        (unit.State, unit.Rows, unit.Failures, unit.Attempt).ShouldBe((WorkUnitState.Pending, 1000, 0, 10));
+        await ledger.ShouldAccountForEveryRowAsync(job);
+    }
+
+    [Fact]
     public async Task Ignores_the_same_failure_said_twice()
     {
         await using var ledger = await LedgerHost.StartAsync(server);

@@ -38,21 +38,21 @@ public sealed class TenantFilesTests : IDisposable
             null, false, true, new Dictionary<string, string>(), "test"),
         new FeatureMapping([new InputColumns("age", ["age"])]), [], new OutputSpec($"file://{_folder["out/@acme"]}", "parquet"), null, 1e6, 0.01, null, 3600, 0);
 
-    static string Code(Action action) => Should.Throw<FailureException>(action).Failure.Code;
+    static async Task<string> CodeAsync(Func<Task> action) => (await Should.ThrowAsync<FailureException>(action)).Failure.Code;
 
     [Fact]
-    public void Planning_opens_only_what_is_the_tenants_own_by_then()
+    public async Task Planning_opens_only_what_is_the_tenants_own_by_then()
     {
         var planner = new InputPlanner(_store);
         foreach (var name in new[] { "acme", "bob" })
             File.WriteAllText(_folder[$"{name}/rows.csv"], "age\n1\n");
-        planner.Plan("acme", Spec(), 0, 1, CancellationToken.None).Units.ShouldHaveSingleItem();
+        (await planner.PlanAsync("acme", Spec(), 0, 1, CancellationToken.None)).Units.ShouldHaveSingleItem();
 
         File.Delete(_folder["acme/rows.csv"]);
         File.CreateSymbolicLink(_folder["acme/rows.csv"], _folder["bob/rows.csv"]);
 
-        Code(() => planner.Plan("acme", Spec(), 0, 1, CancellationToken.None)).ShouldBe("path_outside_roots");
-        Code(() => planner.Plan("local", Spec(), 0, 1, CancellationToken.None)).ShouldBe("path_outside_roots");
+        (await CodeAsync(() => planner.PlanAsync("acme", Spec(), 0, 1, CancellationToken.None))).ShouldBe("path_outside_roots");
+        (await CodeAsync(() => planner.PlanAsync("local", Spec(), 0, 1, CancellationToken.None))).ShouldBe("path_outside_roots");
     }
 
     [Theory]

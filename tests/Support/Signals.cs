@@ -8,6 +8,8 @@ public static partial class Signals
     public const int Quit = 3;
     public const int Kill = 9;
     public const int Terminate = 15;
+    public const int Continue = 18;
+    public const int Pause = 19;
 
     /// <returns>False when there is no such process.</returns>
     public static bool Send(int processId, int signal) => SendSignal(processId, signal) == 0;

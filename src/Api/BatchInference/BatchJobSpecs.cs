@@ -119,11 +119,15 @@ sealed class BatchJobSpecs(PlatformDbContext db, InputProbe probe, ArtifactStore
         {
             // Whether there is a sample input cannot be said before the model is known.
             if (request.ModelType is null || model is not null)
-                errors.Add("input.uri", "field_missing", "Say what to score: a file, a folder or a glob, as file://.");
+                errors.Add("input.uri", "field_missing", "Say what to score: a file, a folder or a glob, as file://, az:// or https://.");
             return null;
         }
 
-        return Found(errors, "input.uri", () => new InputSpec(uri, TabularFormat.Resolve(request.Input?.Format, uri)));
+        return Found(errors, "input.uri", () =>
+        {
+            RemoteUri.RequireNoCredentials(uri, "input.uri");
+            return new InputSpec(uri, TabularFormat.Resolve(request.Input?.Format, uri));
+        });
     }
 
     OutputSpec? FindOutput(string tenant, SubmitBatchJobRequest request, FieldErrors errors)
@@ -131,9 +135,13 @@ sealed class BatchJobSpecs(PlatformDbContext db, InputProbe probe, ArtifactStore
         if (errors.Has("output"))
             return null;
         var uri = string.IsNullOrEmpty(request.Output?.Uri) ? FileUri.Append(options.Value.Output, ArtifactStore.FolderOf(tenant)) : request.Output.Uri;
-        var path = Found(errors, "output.uri", () => store.For(tenant).LocalPath(uri, ArtifactAccess.Output, "output.uri"));
+        var place = Found(errors, "output.uri", () =>
+        {
+            store.For(tenant).Require(uri, ArtifactAccess.Output, "output.uri");
+            return uri;
+        });
         var format = Found(errors, "output.format", () => TabularFormat.Resolve(request.Output?.Format ?? TabularFormat.Parquet, uri, "output.format"));
-        return path is null || format is null ? null : new OutputSpec(uri.TrimEnd('/'), format);
+        return place is null || format is null ? null : new OutputSpec(uri.TrimEnd('/'), format);
     }
 
     async Task<FeatureMapping?> MapAsync(
@@ -147,7 +155,8 @@ sealed class BatchJobSpecs(PlatformDbContext db, InputProbe probe, ArtifactStore
             if (model is not null && !errors.Has("features") && !errors.Has("keyColumns"))
                 return FeatureMap.Resolve(model.ReadSignature(), table, request.Features, request.KeyColumns ?? []).Mapping;
         }
-        catch (FailureException e)
+        // Whether it is right cannot be said while it cannot be looked at: that is nobody's field.
+        catch (FailureException e) when (!e.IsTransient)
         {
             errors.Add("input.uri", e.Failure);
         }

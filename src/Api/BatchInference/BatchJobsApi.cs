@@ -92,8 +92,7 @@ static class BatchJobsApi
         if (row.Saga is not { ManifestUri: { } uri, ManifestSha256: { } sha256 })
             return Problem.From("no_results", $"The job is {row.Status} and published nothing.");
 
-        var file = store.For(Tenant.Of(context)).Pin(uri, ArtifactAccess.Output);
-        var manifest = JsonSerializer.Deserialize<JsonElement>(await File.ReadAllBytesAsync(file.Path, cancellationToken));
+        var manifest = JsonSerializer.Deserialize<JsonElement>(await store.For(Tenant.Of(context)).ReadAsync(uri, ArtifactAccess.Output, cancellationToken));
         var folder = uri[..uri.LastIndexOf('/')];
         string[] files = [uri, .. FileNames(manifest, "parts").Concat(FileNames(manifest, "quarantine")).Select(name => FileUri.Append(folder, name))];
         return TypedResults.Ok(new BatchJobResults(id, row.Status, uri, sha256, files, manifest));

@@ -11,6 +11,7 @@ namespace Api.Operations;
 sealed class ManifestFiles(PlatformDbContext db, ArtifactStore store)
 {
     const int MostLookedAt = 2000;
+    const int AskedAtOnce = 16;
 
     /// <returns>Ended jobs with a manifest that did not complete, and completed ones without.</returns>
     public async Task<(List<string> Surplus, List<string> Missing)> CompareAsync(CancellationToken cancellationToken)
@@ -22,11 +23,15 @@ sealed class ManifestFiles(PlatformDbContext db, ArtifactStore store)
             orderby job.AcceptedAt descending
             select new { job.Id, job.Tenant, saga.CurrentState, job.Spec, saga.ManifestUri }).Take(MostLookedAt).ToListAsync(cancellationToken);
 
+        var there = new bool[ended.Count];
+        await Parallel.ForAsync(0, ended.Count, new ParallelOptions { MaxDegreeOfParallelism = AskedAtOnce, CancellationToken = cancellationToken }, async (i, token) =>
+            there[i] = await ExistsAsync(
+                store.For(ended[i].Tenant), ended[i].ManifestUri ?? $"{WireJson.Read<BatchJobSpec>(ended[i].Spec).ResultFolder(ended[i].Id)}/_manifest.json", token));
+
         var (surplus, missing) = (new List<string>(), new List<string>());
-        foreach (var job in ended)
+        foreach (var (job, isThere) in ended.Zip(there))
         {
             var isComplete = job.CurrentState is nameof(BatchJobStateMachine.Completed) or nameof(BatchJobStateMachine.CompletedWithErrors);
-            var isThere = Exists(store.For(job.Tenant), job.ManifestUri ?? $"{WireJson.Read<BatchJobSpec>(job.Spec).ResultFolder(job.Id)}/_manifest.json");
             if (isThere && !isComplete)
                 surplus.Add(job.Id.ToString());
             if (isComplete && !isThere)
@@ -36,13 +41,13 @@ sealed class ManifestFiles(PlatformDbContext db, ArtifactStore store)
         return (surplus, missing);
     }
 
-    static bool Exists(ArtifactStore own, string uri)
+    static async Task<bool> ExistsAsync(ArtifactStore own, string uri, CancellationToken cancellationToken)
     {
         try
         {
-            return File.Exists(own.LocalPath(uri, ArtifactAccess.Output));
+            return await own.ExistsAsync(uri, cancellationToken);
         }
-        catch (FailureException)
+        catch (FailureException e) when (!e.IsTransient)
         {
             // An output root that is no longer one: nothing is to be seen there.
             return false;

@@ -43,15 +43,34 @@ public sealed record TabularInput(string Format, IReadOnlyList<PinnedFile> Files
         InputSpec spec, ArtifactStore store, int? mostOpened = null, string field = "input.uri", CancellationToken cancellationToken = default)
     {
         var files = List(spec, store, field);
-        var opened = Describe([.. files.Take(mostOpened ?? files.Count)], spec.Format, null, field, cancellationToken);
-        if (opened.Count == files.Count && !TabularFormat.IsText(spec.Format) && opened.All(f => f.Rows == 0))
-            throw FileUri.Refuse("input_empty", field, "There are no rows in it.");
-        return new TabularInput(spec.Format, files, opened);
+        return Of(spec, files, Describe([.. files.Take(mostOpened ?? files.Count)], spec.Format, null, field, cancellationToken), field);
     }
 
-    public static IReadOnlyList<PinnedFile> List(InputSpec spec, ArtifactStore store, string field = "input.uri")
+    /// <inheritdoc cref="Open"/>
+    public static async Task<TabularInput> OpenAsync(
+        InputSpec spec, ArtifactStore store, int? mostOpened = null, string field = "input.uri", CancellationToken cancellationToken = default)
     {
-        var files = store.List(spec.Uri, TabularFormat.Extensions(spec.Format), field);
+        if (!RemoteUri.Is(spec.Uri))
+            return Open(spec, store, mostOpened, field, cancellationToken);
+        var files = await ListAsync(spec, store, field, cancellationToken);
+        using var tables = await LocalTables.FetchAsync(store, [.. files.Take(mostOpened ?? files.Count)], spec.Format, cancellationToken);
+        return Of(spec, files, Describe(tables.Files, spec.Format, null, field, cancellationToken), field);
+    }
+
+    static TabularInput Of(InputSpec spec, IReadOnlyList<PinnedFile> files, IReadOnlyList<TabularFile> opened, string field) =>
+        opened.Count == files.Count && !TabularFormat.IsText(spec.Format) && opened.All(f => f.Rows == 0)
+            ? throw FileUri.Refuse("input_empty", field, "There are no rows in it.")
+            : new TabularInput(spec.Format, files, opened);
+
+    public static IReadOnlyList<PinnedFile> List(InputSpec spec, ArtifactStore store, string field = "input.uri") =>
+        WithinLimit(spec, store, store.List(spec.Uri, TabularFormat.Extensions(spec.Format), field), field);
+
+    public static async ValueTask<IReadOnlyList<PinnedFile>> ListAsync(
+        InputSpec spec, ArtifactStore store, string field = "input.uri", CancellationToken cancellationToken = default) =>
+        WithinLimit(spec, store, await store.ListAsync(spec.Uri, TabularFormat.Extensions(spec.Format), field, cancellationToken), field);
+
+    static IReadOnlyList<PinnedFile> WithinLimit(InputSpec spec, ArtifactStore store, IReadOnlyList<PinnedFile> files, string field)
+    {
         if (TabularFormat.IsText(spec.Format) && files.FirstOrDefault(f => f.Length > store.Options.MaxTextFileBytes) is { } large)
         {
             throw FileUri.Refuse("input_too_large", field,

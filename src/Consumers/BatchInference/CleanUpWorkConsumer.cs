@@ -18,7 +18,7 @@ public sealed class CleanUpWorkConsumer(PlatformDbContext db, ArtifactStore arti
         await db.FailCommittedAsync(context.Message.JobId, BatchJobStateMachine.NoAnswer, context.CancellationToken);
         var spec = WireJson.Read<BatchJobSpec>(job.Spec);
         var own = artifacts.For(job.Tenant);
-        own.DeleteFolder(spec.WorkFolder(context.Message.JobId));
+        await own.DeleteFolderAsync(spec.WorkFolder(context.Message.JobId), context.CancellationToken);
         own.DeleteFolderIfEmpty(spec.ResultFolder(context.Message.JobId));
     }
 }

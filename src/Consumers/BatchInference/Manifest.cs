@@ -47,7 +47,7 @@ public sealed record Manifest(
             [.. shards.Where(s => s.Result.Part is not null).Select(s => Part(s.Unit, s.Result.Part!, PartName(s.Unit, spec.Output.Format)))],
             [.. shards.Where(s => s.Result.Quarantine is not null).Select(s => Part(s.Unit, s.Result.Quarantine!, QuarantineName(s.Unit)))],
             [.. inputs.OrderBy(i => i.Source, StringComparer.Ordinal)
-                .Select(i => new ManifestInput(i.Source, i.Uri, i.Bytes, new DateTimeOffset(i.ModifiedTicks, TimeSpan.Zero), i.FooterSha256))],
+                .Select(i => new ManifestInput(i.Source, i.Uri, i.Bytes, new DateTimeOffset(i.ModifiedTicks, TimeSpan.Zero), i.FooterSha256, i.ETag))],
             new ManifestWork(units.Count, units.Sum(u => u.Attempt), units.Sum(u => (long)u.ElapsedMs)));
     }
 
@@ -74,7 +74,7 @@ public sealed record ManifestColumn(string Name, string Type);
 
 public sealed record ManifestPart(string File, int Shard, long Rows, long Bytes, string Sha256);
 
-public sealed record ManifestInput(string Source, string Uri, long Bytes, DateTimeOffset Modified, string? FooterSha256);
+public sealed record ManifestInput(string Source, string Uri, long Bytes, DateTimeOffset Modified, string? FooterSha256, string? ETag);
 
 /// <param name="SlotMilliseconds">Time of worker slots spent on the winning executions.</param>
 public sealed record ManifestWork(int Shards, int Attempts, long SlotMilliseconds);

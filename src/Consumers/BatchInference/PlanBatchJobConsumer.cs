@@ -32,7 +32,7 @@ public sealed class PlanBatchJobConsumer(
         var slots = await db.SlotsAsync(options.Value, context.CancellationToken);
         try
         {
-            var plan = ask.Step == 0 ? planner.Plan(job.Tenant, spec, job.PlannedFiles, slots, context.CancellationToken) : null;
+            var plan = ask.Step == 0 ? await planner.PlanAsync(job.Tenant, spec, job.PlannedFiles, slots, context.CancellationToken) : null;
             await transaction.RunAsync(context, (_, outbox, token) => plan is not null
                 ? ledger.AddAsync(job.Id, job.PlannedFiles, plan, outbox, token)
                 : ledger.AddConvertedAsync(job.Id, spec, slots, outbox, token));

@@ -12,6 +12,8 @@ namespace Consumers.BatchInference;
 /// </summary>
 public sealed class ResultPublisher(ArtifactStore artifacts)
 {
+    const int CopiesAtOnce = 32;
+
     /// <exception cref="FailureException">A winner is gone, or the folder holds something else under a name of ours.</exception>
     public async Task<(string Uri, string Sha256)> PublishAsync(
         WorkJob job, BatchJobSpec spec, IReadOnlyList<WorkUnit> units, CancellationToken cancellationToken)
@@ -19,7 +21,9 @@ public sealed class ResultPublisher(ArtifactStore artifacts)
         var own = artifacts.For(job.Tenant);
         var folder = spec.ResultFolder(job.Id);
         var results = units.Select(u => (u.Unit, Result: WireJson.Read<ShardResult>(u.Result!)));
-        await Parallel.ForEachAsync(results, cancellationToken, async (shard, token) =>
+        // Of a copy there is mostly the way to wait for.
+        var atOnce = new ParallelOptions { MaxDegreeOfParallelism = RemoteUri.Is(folder) ? CopiesAtOnce : Environment.ProcessorCount, CancellationToken = cancellationToken };
+        await Parallel.ForEachAsync(results, atOnce, async (shard, token) =>
         {
             if (shard.Result.Part is { } part)
                 await MoveAsync(own, part, $"{folder}/{Manifest.PartName(shard.Unit, spec.Output.Format)}", token);
@@ -30,7 +34,7 @@ public sealed class ResultPublisher(ArtifactStore artifacts)
         var manifest = Manifest.Of(job, spec, units, WireJson.Read<List<BatchInputFile>>(job.Inputs)).ToJson();
         var uri = $"{folder}/{Manifest.FileName}";
         var digest = FileDigest.Of(manifest);
-        if (!own.Exists(uri))
+        if (!await own.ExistsAsync(uri, cancellationToken))
             await own.WriteAsync(uri, manifest, cancellationToken);
         else if (!await own.HoldsAsync(uri, digest, ArtifactAccess.Output, cancellationToken))
             throw new FailureException("manifest_differs", $"{uri} is there already and says something else. Choose another output folder.");

@@ -37,6 +37,11 @@ public sealed class UnitFailures(PlatformDbContext db, IEnumerable<WorkKind> kin
         {
             await db.TakeBackAsync(job, [unit], kind, options.Value, outbox, cancellationToken);
         }
+        else if (report.Failure.Code == FailureCodes.ArtifactsUnavailable)
+        {
+            // Not a try: rows would be cut and blamed for an outage. The job's deadline ends it.
+            await db.ReturnAsync(unit, cancellationToken);
+        }
         else if (report.Failure.Code == FailureCodes.TooLong && unit.Unit >= 0 && unit.Rows > 1 && kind.Split is not null)
         {
             var most = Math.Clamp((long)(report.RowsPerSecond * PieceSeconds), 1, (unit.Rows + 1) / 2);

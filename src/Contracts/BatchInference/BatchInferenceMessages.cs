@@ -32,11 +32,14 @@ public sealed record BatchJobSpec(
     int DeadlineSeconds,
     int Priority);
 
-/// <param name="Uri">A file, a folder or a glob, as <c>file://</c>.</param>
+/// <param name="Uri">
+/// A file, a folder or a glob, as <c>file://</c>, <c>az://container/…</c> or <c>https://account…/container/…</c>; or one file as
+/// <c>https://</c> of another host.
+/// </param>
 /// <param name="Format"><c>parquet</c>, <c>csv</c> or <c>ndjson</c>.</param>
 public sealed record InputSpec(string Uri, string Format);
 
-/// <param name="Uri">The folder under which <c>{jobId}/</c> is made, as <c>file://</c>.</param>
+/// <param name="Uri">The folder under which <c>{jobId}/</c> is made, as <c>file://</c>, <c>az://</c> or <c>https://</c> of a storage account.</param>
 /// <param name="Format"><c>parquet</c>, <c>csv</c> or <c>ndjson</c>.</param>
 public sealed record OutputSpec(string Uri, string Format);
 

@@ -12,17 +12,18 @@ namespace GpuWorker.BatchInference;
 /// Turns a text file into Parquet, record by record and in order, so that row n of the result is record n + 1 of the source. Values
 /// stay text: what a number is, scoring decides row by row.
 /// </summary>
-public sealed class FileConverter(ArtifactStore store, WorkerIdentity worker, IOptions<GpuWorkerOptions> options)
+public sealed class FileConverter(ArtifactStore store, WorkerIdentity worker, IOptions<GpuWorkerOptions> options, TimeProvider time)
 {
     const string Field = "input.uri";
 
     public async Task<FileConverted> ConvertAsync(ConvertFile request, RunningUnit unit)
     {
-        var source = Pinned(request);
+        using var input = await UnitInput.OpenAsync(store.For(request.Tenant), request.File, Field, time, unit.Token);
+        var source = new PinnedFile(request.File.Uri, input.Path, request.File.Source, request.File.Length, request.File.ModifiedTicks);
         var name = string.Create(CultureInfo.InvariantCulture, $"converted-{request.Unit:00000}.{unit.Execution}.parquet");
         using var target = new WorkFile(store.For(request.Tenant), request.WorkUri, name);
         var rows = await BlockingWork.Run(() => Convert(request, source, target, unit));
-        _ = Pinned(request);
+        input.RequireUnchanged();
         var file = await target.SealAsync(rows, unit.Token);
         return new FileConverted(
             request.JobId, request.Epoch, request.Unit, request.Attempt, unit.Execution, worker.Name, file.Uri, file.Rows, file.Bytes, file.Sha256, unit.Elapsed);
@@ -74,15 +75,6 @@ public sealed class FileConverter(ArtifactStore store, WorkerIdentity worker, IO
             .Append($"CASE WHEN json IS NULL THEN 'the line is not JSON' WHEN json_type(json) <> 'OBJECT' THEN 'the line is not a JSON object' END AS {TabularInput.MalformedColumn}");
         // All fields in one call: the line is parsed once.
         return $"SELECT {string.Join(", ", columns)} FROM (SELECT json, {NdJsonFile.FieldsSql(request.Columns)} AS v FROM {NdJsonFile.ReadSql(source.Path)})";
-    }
-
-    PinnedFile Pinned(ConvertFile request)
-    {
-        var range = request.File;
-        var path = store.For(request.Tenant).LocalPath(range.Uri, ArtifactAccess.Read, Field);
-        return ArtifactStore.IsUnchanged(path, range.Length, range.ModifiedTicks)
-            ? new PinnedFile(range.Uri, path, range.Source, range.Length, range.ModifiedTicks)
-            : throw new FailureException(FailureCodes.InputChanged, $"{range.Source} is not the file that was planned; leave inputs alone until their job has ended, and submit it again.");
     }
 
     static FailureException Malformed(PinnedFile source, string reason) =>

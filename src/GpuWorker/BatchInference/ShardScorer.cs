@@ -12,20 +12,20 @@ namespace GpuWorker.BatchInference;
 /// Scores one shard: DuckDB reads, calls the model as a function of its own, and writes; rows never pass through anything else.
 /// </summary>
 public sealed class ShardScorer(
-    ArtifactStore store, ModelCache models, OnnxEnvironment environment, WorkerIdentity worker, ScoringDatabases databases)
+    ArtifactStore store, ModelCache models, OnnxEnvironment environment, WorkerIdentity worker, ScoringDatabases databases, TimeProvider time)
 {
     public async Task<ShardScored> ScoreAsync(ScoreShard shard, RunningUnit unit)
     {
-        var path = store.For(shard.Tenant).LocalPath(shard.Range.Uri, ArtifactAccess.Read, "range.uri");
-        RequireUnchanged(shard.Range, path);
+        using var input = await UnitInput.OpenAsync(store.For(shard.Tenant), shard.Range, "range.uri", time, unit.Token);
+        var path = input.Path;
         using var part = new WorkFile(store.For(shard.Tenant), shard.WorkUri, Name("part", shard, unit, shard.OutputFormat));
         using var quarantine = new WorkFile(store.For(shard.Tenant), shard.WorkUri, Name("quarantine", shard, unit, "parquet"));
         var (scored, quarantined) = shard.QuarantineAll is null
             ? await ScoreAsync(shard, unit, path, part, quarantine)
             : await BlockingWork.Run(() => databases.Use(connection => QuarantineAll(connection, shard, unit, path, quarantine)));
-        RequireUnchanged(shard.Range, path);
+        input.RequireUnchanged();
         if (scored + quarantined != shard.Range.Rows)
-            throw Changed(shard.Range, $"has {scored + quarantined} rows where {shard.Range.Rows} were planned");
+            throw input.Changed($"has {scored + quarantined} rows where {shard.Range.Rows} were planned");
 
         return new ShardScored(
             shard.JobId, shard.Epoch, shard.Shard, shard.Attempt, unit.Execution, worker.Name,
@@ -94,19 +94,6 @@ public sealed class ShardScorer(
             return false;
         }
     }
-
-    static void RequireUnchanged(RowRange range, string path)
-    {
-        if (!File.Exists(path))
-            throw Changed(range, "is gone");
-        // What we converted ourselves is known by its length: nobody else writes there.
-        var modified = range.ModifiedTicks > 0 ? range.ModifiedTicks : File.GetLastWriteTimeUtc(path).Ticks;
-        if (!ArtifactStore.IsUnchanged(path, range.Length, modified))
-            throw Changed(range, "is not the file that was planned");
-    }
-
-    static FailureException Changed(RowRange range, string how) =>
-        new(FailureCodes.InputChanged, $"{range.Source} {how}; leave inputs alone until their job has ended, and submit it again.");
 
     static string Name(string kind, ScoreShard shard, RunningUnit unit, string format) =>
         string.Create(CultureInfo.InvariantCulture, $"{kind}-{shard.Shard:00000}.{unit.Execution}.{format}");

@@ -7,27 +7,17 @@ namespace GpuWorker.BatchInference;
 /// A file under the work folder that nobody sees until it is whole. Its name holds the execution: two workers on one unit never
 /// write the same file.
 /// </summary>
-sealed class WorkFile : IDisposable
+sealed class WorkFile(ArtifactStore store, string workUri, string name) : IDisposable
 {
-    readonly string path;
-    readonly string uri;
+    readonly OutgoingFile file = store.Create(FileUri.Append(workUri, name), "workUri");
 
-    public WorkFile(ArtifactStore store, string workUri, string name)
-    {
-        uri = FileUri.Append(workUri, name);
-        path = store.LocalPath(uri, ArtifactAccess.Output, "workUri");
-        Directory.CreateDirectory(Path.GetDirectoryName(path)!);
-        TemporaryPath = ArtifactStore.TemporaryName(path);
-    }
-
-    public string TemporaryPath { get; }
+    public string TemporaryPath => file.TemporaryPath;
 
     public async Task<PartFile> SealAsync(long rows, CancellationToken cancellationToken)
     {
-        var digest = await ArtifactStore.DigestAsync(TemporaryPath, cancellationToken);
-        ArtifactStore.Seal(TemporaryPath, path);
-        return new PartFile(uri, rows, digest.Length, digest.Sha256);
+        var digest = await file.SealAsync(cancellationToken);
+        return new PartFile(file.Uri, rows, digest.Length, digest.Sha256);
     }
 
-    public void Dispose() => File.Delete(TemporaryPath);
+    public void Dispose() => file.Dispose();
 }

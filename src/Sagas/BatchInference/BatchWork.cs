@@ -19,7 +19,8 @@ public sealed record ConversionResult(string Uri, long Rows, long Bytes, string 
 
 /// <summary>One input file in the manifest.</summary>
 /// <param name="FooterSha256">Of the Parquet footer, which holds sizes, statistics and offsets of all data pages; null for text.</param>
-public sealed record BatchInputFile(string Source, string Uri, long Bytes, long ModifiedTicks, string? FooterSha256);
+/// <param name="ETag">Of an object store; null for files.</param>
+public sealed record BatchInputFile(string Source, string Uri, long Bytes, long ModifiedTicks, string? FooterSha256, string? ETag = null);
 
 /// <summary>Batch inference in the ledger's terms.</summary>
 public static class BatchWork

@@ -45,8 +45,8 @@ sealed class Workbench : IDisposable
         inspector = new ModelInspector(Environment.Value, Store, Options.Create(new InferenceOptions()), TimeProvider.System);
         Units = new RunningUnits(options, TimeProvider.System);
         databases = new ScoringDatabases(options);
-        Scorer = new ShardScorer(Store, models, Environment.Value, identity, databases);
-        Converter = new FileConverter(Store, identity, options);
+        Scorer = new ShardScorer(Store, models, Environment.Value, identity, databases, TimeProvider.System);
+        Converter = new FileConverter(Store, identity, options, TimeProvider.System);
         database = DuckDbDatabase.Open(new DuckDbSettings { Threads = 2, MemoryLimit = "1GB" });
         connection = database.Connect();
     }
