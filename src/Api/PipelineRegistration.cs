@@ -59,6 +59,8 @@ public static class PipelineRegistration
     {
         services.AddSingleton<ModelFiles>();
         services.AddScoped<ModelRegistration>();
+        services.AddScoped<ModelAliases>();
+        services.AddScoped<ModelDescriptions>();
         services.AddHostedService<SampleModels>();
     }
 

@@ -1,5 +1,6 @@
 using Artifacts;
 using GpuWorker;
+using GpuWorker.Inference.Inspection;
 using MassTransit;
 using Messaging;
 using Messaging.Transports;
@@ -7,6 +8,8 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Options;
 using ServiceDefaults;
+
+if (InspectionProgram.IsAsked(args)) return InspectionProgram.Run(args);
 
 try
 {

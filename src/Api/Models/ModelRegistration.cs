@@ -1,4 +1,3 @@
-using System.Text.RegularExpressions;
 using Api.Requests;
 using Api.Security;
 using Api.Security.Audit;
@@ -20,11 +19,11 @@ namespace Api.Models;
 /// Brings a file into the registry, once a worker has opened it and scored a few rows with it. The worker looks at it apart from
 /// everything else: a file that kills its reader must not kill the API.
 /// </summary>
-sealed partial class ModelRegistration(
+sealed class ModelRegistration(
     PlatformDbContext db, IBus bus, IPublishEndpoint outbox, ModelFiles files, Idempotency idempotency, TenantQuotas quotas,
     IOptions<ApiOptions> options, TimeProvider clock)
 {
-    const int LongestDescription = 2000;
+    public const int LongestDescription = 2000;
     static readonly TimeSpan ToSend = TimeSpan.FromSeconds(2);
 
     public static void Check(string? name, string? description, FieldErrors errors)
@@ -34,9 +33,9 @@ sealed partial class ModelRegistration(
             if (!errors.Has("name"))
                 errors.Add("name", "field_missing", "Name the model.");
         }
-        else if (!Name().IsMatch(name))
+        else if (!ModelName.IsName(name))
         {
-            errors.Add("name", "name_invalid", "Must be 1 to 100 letters, digits, dots, dashes or underscores, and begin with a letter or digit.");
+            errors.Add("name", "name_invalid", ModelName.Rule);
         }
 
         if (description?.Length > LongestDescription)
@@ -65,6 +64,8 @@ sealed partial class ModelRegistration(
             Description = description ?? inspected.Signature.Metadata.GetValueOrDefault("description"),
             Signature = WireJson.Write(inspected.Signature),
             RowsPerSecond = inspected.RowsPerSecond,
+            PeakLoadBytes = inspected.PeakLoadBytes,
+            PeakBatchBytes = inspected.PeakBatchBytes,
             RegisteredAt = clock.GetUtcNow(),
         };
         try
@@ -135,7 +136,4 @@ sealed partial class ModelRegistration(
             : [.. failure.Fields.Select(f => f with { Field = $"{file.Field}.{f.Field}" })];
         return new FailureException(failure with { Fields = fields }, inner: inner);
     }
-
-    [GeneratedRegex("^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$", RegexOptions.CultureInvariant)]
-    private static partial Regex Name();
 }

@@ -1,5 +1,4 @@
 using System.Security.Cryptography;
-using Artifacts;
 using Contracts;
 using Interop.OnnxRuntime;
 
@@ -17,15 +16,13 @@ public sealed class ModelSession : IDisposable
     public OnnxModelFile File { get; }
 
     /// <summary>Reads, checks and opens a model file, which may be anything at all.</summary>
-    /// <param name="sha256">What the file must have; <c>model_changed</c> otherwise.</param>
+    /// <param name="sha256">The version: what the file, or with others the list of them, must have; <c>model_changed</c> otherwise.</param>
     /// <exception cref="FailureException"><c>model_missing</c>, <c>model_changed</c>, <c>model_invalid</c>, <c>model_unsupported_operator</c>.</exception>
     public static ModelSession Open(OnnxEnvironment environment, string path, string sha256, InferenceOptions options)
     {
         var bytes = Read(path, options.MaxModelBytes);
         var actual = Convert.ToHexStringLower(SHA256.HashData(bytes));
-        if (!string.Equals(actual, sha256, StringComparison.OrdinalIgnoreCase))
-            throw new FailureException("model_changed", $"The model file has sha256 {actual} where {sha256} was expected; register the model again.");
-        var file = Parse(bytes, path);
+        var file = Version(bytes, path, ref actual, sha256);
         try
         {
             var session = OnnxSession.FromBytes(environment, bytes, new OnnxSessionOptions
@@ -50,7 +47,32 @@ public sealed class ModelSession : IDisposable
 
     public void Dispose() => Onnx.Dispose();
 
-    static byte[] Read(string path, long most)
+    // Which files there are besides, the model says itself: a version fixes them all.
+    static OnnxModelFile Version(byte[] bytes, string path, ref string actual, string expected)
+    {
+        var isSame = string.Equals(actual, expected, StringComparison.OrdinalIgnoreCase);
+        OnnxModelFile? file = null;
+        try
+        {
+            file = Parse(bytes, path);
+            actual = ModelFile.VersionOf(actual, file.ExternalFiles.Select(name => (name, HashOf(Path.Combine(Path.GetDirectoryName(path)!, name)))));
+        }
+        catch (FailureException) when (!isSame && file is null)
+        {
+            // What is wrong with another file than the one expected does not matter.
+        }
+        return file is not null && string.Equals(actual, expected, StringComparison.OrdinalIgnoreCase)
+            ? file
+            : throw new FailureException("model_changed", $"The model file has sha256 {actual} where {expected} was expected; register the model again.");
+    }
+
+    static string HashOf(string path)
+    {
+        using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 0, FileOptions.SequentialScan);
+        return Convert.ToHexStringLower(SHA256.HashData(stream));
+    }
+
+    internal static byte[] Read(string path, long most)
     {
         try
         {
@@ -67,7 +89,7 @@ public sealed class ModelSession : IDisposable
         }
     }
 
-    static OnnxModelFile Parse(byte[] bytes, string path)
+    internal static OnnxModelFile Parse(byte[] bytes, string path)
     {
         OnnxModelFile file;
         try
@@ -78,25 +100,29 @@ public sealed class ModelSession : IDisposable
         {
             throw new FailureException(new Failure("model_invalid", $"The file is not an ONNX model: {error.Message}. Export the model as .onnx and register that."), inner: error);
         }
-        var folder = RealPath.Of(Path.GetDirectoryName(path)!)!;
         foreach (var external in file.ExternalFiles)
         {
-            if (external.Contains('\0', StringComparison.Ordinal) || RealPath.Of(Path.Combine(folder, external)) is not { } target || !RealPath.IsWithin(target, folder))
+            if (!ModelFile.IsName(external) || new FileInfo(Path.Combine(Path.GetDirectoryName(path)!, external)).LinkTarget is not null)
                 throw new FailureException("model_invalid", $"The model keeps weights in {external}, which is outside its folder; save it as one file.");
-            if (!System.IO.File.Exists(target))
+            if (!System.IO.File.Exists(Path.Combine(Path.GetDirectoryName(path)!, external)))
                 throw new FailureException("model_invalid", $"The model keeps weights in {external}, which is not there; save it as one file.");
         }
         return file;
     }
 
-    static FailureException Refusal(OnnxModelFile file, OnnxException error)
+    internal static void CheckOperators(OnnxModelFile file, OnnxException? error = null)
     {
         var foreign = file.Operators.Where(one => !IsBuiltIn(one.Domain)).Select(one => $"{one.Domain}.{one.Name}").Order().ToArray();
         if (foreign.Length > 0)
         {
-            return new FailureException(new Failure("model_unsupported_operator",
-                $"The model needs operators that are not part of ONNX Runtime: {string.Join(", ", foreign)}. Export it without custom operators. ({error.Message})"), inner: error);
+            throw new FailureException(new Failure("model_unsupported_operator",
+                $"The model needs operators that are not part of ONNX Runtime: {string.Join(", ", foreign)}. Export it without custom operators."), inner: error);
         }
+    }
+
+    static FailureException Refusal(OnnxModelFile file, OnnxException error)
+    {
+        CheckOperators(file, error);
         return error.Code == OnnxErrorCode.NotImplemented || error.Message.Contains("is not a registered function/op", StringComparison.Ordinal)
             ? new FailureException(new Failure("model_unsupported_operator",
                 $"ONNX Runtime {OnnxLibrary.Version} cannot run an operator of the model: {error.Message}"), inner: error)

@@ -48,6 +48,8 @@ public class SecuredHost : ApiHost
         Key = (await CreateKeyAsync("local", "viewer")).Id;
         Job = await AddJobAsync(WorkJobState.Running, nameof(BatchJobStateMachine.Scoring), job => (job.InputRows, job.TotalUnits) = (10, 1));
         await AddUnitAsync(Job, 0, WorkUnitState.Running, 10);
+        (await As("local", "operator").PutAsJsonAsync("/api/v1/models/risk/aliases/champion", new { version = Version, reason = "For a test." })).IsSuccessStatusCode.ShouldBeTrue();
+        await ExecuteAsync($"INSERT INTO sagas.model_adapters VALUES ('local', 'risk', '{Version}', 'house', '{Version}', '{Uri(Models, $"{Version}.onnx_adapter")}', 1, now(), 'test')");
         await ExecuteAsync(
             $"INSERT INTO messaging.dead (id, queue, reason, message_type, content_type, body) VALUES ('{DeadLetter}', 'nowhere', 'refused', '', 'application/json', '{{}}')");
     }
