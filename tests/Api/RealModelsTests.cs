@@ -54,12 +54,36 @@ public sealed class RealModelsTests(RealWorkerHost host) : IClassFixture<RealWor
         }
     }
 
+    [Fact]
+    public Task A_model_with_operators_of_its_own_is_refused() =>
+        RefusedAsync(File.ReadAllBytes(RealWorkerHost.Clone("tests", "assets", "conformance", "neg_custom_op", "model.onnx")), "model_unsupported_operator");
+
     [Theory]
-    [InlineData("neg_custom_op", "model_unsupported_operator")]
-    [InlineData("silero_vad", "model_shape_unfeedable")]
-    [InlineData("ort_sequence_length", "model_shape_unfeedable")]
-    public Task A_model_that_no_table_can_feed_is_refused(string model, string code) =>
-        RefusedAsync(File.ReadAllBytes(RealWorkerHost.Clone("tests", "assets", "conformance", model, "model.onnx")), code);
+    [InlineData("light_squeezenet", "data_0, tensor(float) of shape [1, 3, 224, 224]")]
+    [InlineData("silero_vad", "input, tensor(float) of shape [any, any]")]
+    public async Task A_model_that_no_table_can_feed_is_registered_and_no_job_takes_it(string model, string said)
+    {
+        var name = model.Replace('_', '-');
+        (await UploadAsync(name, File.ReadAllBytes(RealWorkerHost.Clone("tests", "assets", "conformance", model, "model.onnx")))).StatusCode.ShouldBe(HttpStatusCode.Created);
+
+        var version = await (await host.Client.GetAsync($"/api/v1/models/{name}/versions/latest")).JsonAsync();
+        version.GetProperty("rowsPerSecond").GetDouble().ShouldBe(0);
+        version.GetProperty("peakLoadBytes").GetInt64().ShouldBeGreaterThan(0);
+        version.GetProperty("signature").GetProperty("columns").GetArrayLength().ShouldBe(0);
+        host.WriteParquet($"{name}.parquet", "SELECT 1.0 AS x");
+        var response = await host.SubmitAsync(new { model = name, input = new { uri = ApiHost.Uri(host.Inputs, $"{name}.parquet") } });
+        var text = await response.Content.ReadAsStringAsync();
+        (await response.ProblemAsync(422, "model_shape_unfeedable")).Keys.ShouldBe(["model"]);
+        text.ShouldContain(said);
+    }
+
+    [Fact]
+    public async Task Two_that_crash_or_take_all_memory_leave_the_worker_alive()
+    {
+        await RefusedAsync(HostileModels.Hungry(10L << 28), "model_too_large");
+        await RefusedAsync(HostileModels.Crashing(), "model_crashed");
+        (await UploadAsync("after-all", File.ReadAllBytes(RealWorkerHost.Clone("tests", "assets", "conformance", "winml_iris_pytorch", "model.onnx")))).StatusCode.ShouldBe(HttpStatusCode.Created);
+    }
 
     [Fact]
     public Task A_file_that_is_no_model_is_refused() => RefusedAsync("this is not a model"u8.ToArray(), "model_invalid");
@@ -75,12 +99,17 @@ public sealed class RealModelsTests(RealWorkerHost host) : IClassFixture<RealWor
     {
         await Eventually.TrueAsync(async () => (await host.Client.GetAsync("/api/v1/models/fraud-detection-model")).IsSuccessStatusCode, "the sample models");
         var before = await host.LeftoversAsync();
-        using var content = new ByteArrayContent(file) { Headers = { ContentType = new MediaTypeHeaderValue("application/octet-stream") } };
 
-        var errors = await (await host.Client.PostAsync("/api/v1/models?name=refused", content)).ProblemAsync(422, code);
+        var errors = await (await UploadAsync("refused", file)).ProblemAsync(422, code);
 
         errors.ShouldAllBe(e => e.Key.StartsWith("file") && e.Value == code);
         errors.ShouldNotBeEmpty();
         (await host.LeftoversAsync()).ShouldBe(before);
+    }
+
+    async Task<HttpResponseMessage> UploadAsync(string name, byte[] file)
+    {
+        using var content = new ByteArrayContent(file) { Headers = { ContentType = new MediaTypeHeaderValue("application/octet-stream") } };
+        return await host.Client.PostAsync($"/api/v1/models?name={name}", content);
     }
 }

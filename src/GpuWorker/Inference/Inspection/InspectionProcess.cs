@@ -15,7 +15,7 @@ namespace GpuWorker.Inference.Inspection;
 /// </summary>
 sealed class InspectionProcess(InferenceOptions options, TimeProvider time)
 {
-    const int MostReportBytes = 16 << 20;
+    const int MostReportBytes = 4 << 20;
     const int MostErrorBytes = 64 << 10;
     const int SignalCpu = 128 + 24;
 
@@ -25,6 +25,9 @@ sealed class InspectionProcess(InferenceOptions options, TimeProvider time)
     // Start, and reading the files.
     static readonly TimeSpan Grace = TimeSpan.FromSeconds(8);
     static readonly TimeSpan Look = TimeSpan.FromMilliseconds(20);
+
+    /// <summary>What is started.</summary>
+    internal (string File, string? Entry) Program { get; init; } = Executable();
 
     long MostBytes => (long)options.InspectMemoryMegabytes << 20;
 
@@ -102,7 +105,7 @@ sealed class InspectionProcess(InferenceOptions options, TimeProvider time)
         {
             WorkingDirectory = folder, UseShellExecute = false, RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true,
         };
-        (start.FileName, var entry) = Executable();
+        (start.FileName, var entry) = Program;
         foreach (var argument in new[] { entry, InspectionProgram.Argument, Text(MostBytes + RuntimeBytes), Text((long)Longest.TotalSeconds * 2) }.OfType<string>())
             start.ArgumentList.Add(argument);
         // None of ours: they hold credentials. What .NET needs to start, and no way in for a debugger.

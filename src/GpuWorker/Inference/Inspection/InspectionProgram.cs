@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text;
 using Contracts;
 using Interop.OnnxRuntime;
 
@@ -10,6 +11,8 @@ namespace GpuWorker.Inference.Inspection;
 /// </summary>
 public static class InspectionProgram
 {
+    const int MostReportBytes = 2 << 20;
+
     public const string Argument = "--inspect-model";
 
     /// <summary>Whether the process was started for this, and not as a host.</summary>
@@ -21,8 +24,8 @@ public static class InspectionProgram
         // Before anything else: from here on whatever happens has limits.
         ProcessLimits.Set(long.Parse(args[1], CultureInfo.InvariantCulture), long.Parse(args[2], CultureInfo.InvariantCulture));
         ProcessLimits.EndWithParent();
-        var output = Console.OpenStandardOutput();
-        JsonOf(output, Inspect());
+        using var output = Console.OpenStandardOutput();
+        output.Write(Encode(Inspect()));
         return 0;
     }
 
@@ -58,10 +61,14 @@ public static class InspectionProgram
         _ => IsOutOfMemory(error.InnerException),
     };
 
-    static void JsonOf(Stream output, InspectionReport report)
+    // It becomes a row, and part of every message that names the version.
+    static byte[] Encode(InspectionReport report)
     {
-        output.Write(System.Text.Encoding.UTF8.GetBytes(WireJson.Write(report)));
-        output.Flush();
+        var json = Encoding.UTF8.GetBytes(WireJson.Write(report));
+        return json.Length <= MostReportBytes
+            ? json
+            : Encode(new InspectionReport(Refused: new Failure(
+                "model_invalid", $"The model describes itself in {json.Length} bytes of names and metadata; at most {MostReportBytes} are kept.")));
     }
 }
 

@@ -44,7 +44,7 @@ sealed class ModelTrial(OnnxEnvironment environment, InferenceOptions options, T
             using var adapter = OpenAdapter(path);
             using var run = new OnnxRunOptions();
             run.AddAdapter(adapter);
-            if (!OpenTensors.TryRun(environment, session.Onnx, run, stop, out var problem))
+            if (!OpenTensors.TryRun(session.Onnx, run, stop, out var problem))
                 throw new FailureException("adapter_does_not_fit", $"The model fails with the adapter on made-up input: {problem}");
             return new AdapterInspected(adapterSha256);
         }, cancellationToken);
@@ -98,7 +98,7 @@ sealed class ModelTrial(OnnxEnvironment environment, InferenceOptions options, T
             signature = signature with { NotTabular = error.Failure };
         }
         _ = MemoryPeak.Restart();
-        if (!OpenTensors.TryRun(environment, onnx, null, stop, out var problem))
+        if (!OpenTensors.TryRun(onnx, null, stop, out var problem))
         {
             // Where every size is said, made-up input of that size must do; where one is open, it may be no size that the model can take.
             signature = OpenTensors.HasOpenSizes(onnx.Inputs)

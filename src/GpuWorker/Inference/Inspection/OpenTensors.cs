@@ -20,7 +20,7 @@ static class OpenTensors
     /// <summary>Runs the model once on the first input that it takes.</summary>
     /// <param name="problem">What it says to the first of them; empty when one did.</param>
     /// <exception cref="FailureException"><c>model_too_large</c>: an input alone is.</exception>
-    public static bool TryRun(OnnxEnvironment environment, OnnxSession onnx, OnnxRunOptions? options, CancellationToken stop, out string problem)
+    public static bool TryRun(OnnxSession onnx, OnnxRunOptions? options, CancellationToken stop, out string problem)
     {
         problem = "";
         var guesses = HasOpenSizes(onnx.Inputs) ? Guesses : [1];
@@ -29,7 +29,7 @@ static class OpenTensors
             // Numbers that the model uses as indices may not be any: all zero is the mildest input there is.
             foreach (var random in new[] { new Random(Seed), null })
             {
-                if (Run(environment, onnx, guess, random, options, stop) is not { } error)
+                if (Run(onnx, guess, random, options, stop) is not { } error)
                     return true;
                 problem = problem.Length > 0 ? problem : error;
             }
@@ -37,13 +37,13 @@ static class OpenTensors
         return false;
     }
 
-    static string? Run(OnnxEnvironment environment, OnnxSession onnx, long guess, Random? random, OnnxRunOptions? options, CancellationToken stop)
+    static string? Run(OnnxSession onnx, long guess, Random? random, OnnxRunOptions? options, CancellationToken stop)
     {
         var inputs = new List<OnnxInput>();
         try
         {
             foreach (var input in onnx.Inputs)
-                inputs.Add(new OnnxInput(input.Name, Value(environment, input.Name, input.Type, guess, random)));
+                inputs.Add(new OnnxInput(input.Name, Value(input.Name, input.Type, guess, random)));
             foreach (var value in onnx.Run([.. inputs], options: options, cancellationToken: stop))
                 value.Dispose();
             return null;
@@ -63,17 +63,18 @@ static class OpenTensors
         }
     }
 
-    static OnnxValue Value(OnnxEnvironment environment, string name, OnnxType type, long guess, Random? random)
+    static OnnxValue Value(string name, OnnxType type, long guess, Random? random)
     {
         switch (type.Kind)
         {
             case OnnxKind.Tensor:
                 return Tensor(name, type, guess, random);
             case OnnxKind.Optional:
-                return OnnxValue.None(environment, type.Inner!);
+                // With content: there are operators of ONNX Runtime that do not survive an optional without.
+                return Value(name, type.Inner!, guess, random);
             case OnnxKind.Sequence:
             {
-                using var item = Value(environment, name, type.Inner!, guess, random);
+                using var item = Value(name, type.Inner!, guess, random);
                 return OnnxValue.Sequence([item]);
             }
             case OnnxKind.Map:
@@ -138,5 +139,5 @@ static class OpenTensors
     // Small whole numbers may serve as categories and indices, which the model may look up.
     static int Digit(Random? random) => random?.Next(10) ?? 0;
 
-    static bool IsFixed(OnnxType type) => type.Kind == OnnxKind.Optional || (type.Kind == OnnxKind.Tensor && type.Shape?.All(size => size > 0) == true);
+    static bool IsFixed(OnnxType type) => type.Kind == OnnxKind.Optional ? IsFixed(type.Inner!) : type.Kind == OnnxKind.Tensor && type.Shape?.All(size => size > 0) == true;
 }

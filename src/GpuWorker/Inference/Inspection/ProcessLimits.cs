@@ -13,12 +13,15 @@ static partial class ProcessLimits
     const int NoNewPrivileges = 38;
     const int SignalKill = 9;
 
+    // The runtime itself keeps something in files without a name.
+    const long MostFileBytes = 256 << 20;
+
     /// <param name="bytes">Of private memory that can be written. Not of addresses: the runtime reserves far more of those than it uses.</param>
     /// <param name="seconds">Of all threads together.</param>
     public static void Set(long bytes, long seconds)
     {
         Set(Core, 0, 0);
-        Set(FileSize, 0, 0);
+        Set(FileSize, MostFileBytes, MostFileBytes);
         Set(Data, bytes, bytes);
         // Past the first a signal says why; past the second there is no talking.
         Set(Cpu, seconds, seconds + 1);
