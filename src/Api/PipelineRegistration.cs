@@ -61,6 +61,8 @@ public static class PipelineRegistration
         services.AddScoped<ModelRegistration>();
         services.AddScoped<ModelAliases>();
         services.AddScoped<ModelDescriptions>();
+        services.AddScoped<ModelAdapters>();
+        services.AddSingleton<InspectionWorker>();
         services.AddHostedService<SampleModels>();
     }
 

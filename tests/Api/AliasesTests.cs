@@ -157,7 +157,7 @@ public sealed class AliasesTests(ApiHost host)
 
         accepted.StatusCode.ShouldBe(HttpStatusCode.Accepted, await accepted.Content.ReadAsStringAsync());
         await MoveAsync(name, "champion", new { version = Third });
-        var id = (await accepted.JsonAsync()).GetProperty("jobId").GetGuid();
+        var id = (await accepted.JsonAsync()).GetProperty("id").GetGuid();
         var spec = await host.WithDbAsync(db => db.WorkJobs.Where(j => j.Id == id).Select(j => j.Spec).SingleAsync());
         WireJson.Read<BatchJobSpec>(spec).Model.Sha256.ShouldBe(Second);
         (await (await host.SubmitAsync(new { model = $"{name}@nobody", input = new { uri = ApiHost.Uri(host.Inputs, "rows.parquet") } })).ProblemAsync(422, "model_version_unknown")).Keys.ShouldBe(["model"]);

@@ -105,6 +105,7 @@ public class ApiHost : IAsyncLifetime
             ["Artifacts:ModelsRoot"] = Models,
             ["Api:InspectTimeout"] = "00:00:02",
             ["Api:MaxModelBytes"] = "2000000",
+            ["Api:MaxModelDataBytes"] = "3000000",
             ["Api:BatchInference:Output"] = Uri(Outputs),
             ["Api:BatchInference:SampleInputs:risk-model"] = Uri(Inputs, "rows.parquet"),
             ["Api:BatchInference:ProgressPoll"] = "00:00:00.050",

@@ -38,26 +38,28 @@ static class ModelsApi
         models.MapGet("/{name}/versions/{version}/download", DownloadAsync).WithName("DownloadModelVersion").WithSummary("A version's file, whole or in ranges")
             .Produces(200, contentType: "application/octet-stream").Produces(206, contentType: "application/octet-stream").Produces(304).Produces(416).Problems(404).Needs(Role.Viewer).AtOwnPace();
         models.MapModelAliases();
+        models.MapModelAdapters();
         return api;
     }
 
     static async Task<Answer> RegisterAsync(
         HttpContext context, ModelRegistration registration, ModelFiles files, ArtifactStore store, IOptions<ApiOptions> options, CancellationToken cancellationToken)
     {
-        Allow(context, options.Value.MaxModelBytes + FormBytes);
+        Allow(context, options.Value);
         using var upload = await ModelUpload.ReadAsync(context, Tenant.Of(context), files, store, cancellationToken);
-        var asked = SHA256.HashData(Encoding.UTF8.GetBytes($"{upload.Name}\n{upload.File!.Sha256}\n{upload.Description}"));
+        var asked = SHA256.HashData(Encoding.UTF8.GetBytes($"{upload.Name}\n{upload.File!.Version}\n{upload.Description}"));
         var key = RequestKey.Of(context, "models", Convert.ToHexStringLower(asked));
         return await registration.RegisterAsync(context.Caller(), upload.Name!, upload.Description, upload.File, key, cancellationToken);
     }
 
     // Before a byte of it is read; the server holds whoever sends more to it.
-    static void Allow(HttpContext context, long bytes)
+    static void Allow(HttpContext context, ApiOptions options)
     {
-        if (context.Request.ContentLength > bytes)
-            throw new FailureException("body_too_large", $"A model may have at most {bytes - FormBytes} bytes.");
+        var most = options.MaxModelBytes + (context.Request.HasFormContentType ? options.MaxModelDataBytes : 0);
+        if (context.Request.ContentLength > most + FormBytes)
+            throw new FailureException("body_too_large", $"A model may have at most {most} bytes.");
         if (context.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } feature)
-            feature.MaxRequestBodySize = bytes;
+            feature.MaxRequestBodySize = most + FormBytes;
     }
 
     internal static async Task<Ok<ModelList>> ListAsync(PlatformDbContext db, CancellationToken cancellationToken)
@@ -99,16 +101,23 @@ static class ModelsApi
         return TypedResults.Ok(ModelVersionView.Of(await descriptions.ChangeAsync(context.Caller(), name, model.Version, body.Value, reason, cancellationToken)));
     }
 
-    // The file is named by what is in it, and never changes: a range of it may be asked for at any time later.
+    /// <param name="file">Which of several, by its name; without it the .onnx file.</param>
+    // A file is named by what is in it, and never changes: a range of it may be asked for at any time later.
     static async Task<Results<PhysicalFileHttpResult, ProblemHttpResult>> DownloadAsync(
-        HttpContext context, string name, string version, PlatformDbContext db, ArtifactStore store, CancellationToken cancellationToken)
+        HttpContext context, string name, string version, PlatformDbContext db, ArtifactStore store, CancellationToken cancellationToken, string? file = null)
     {
         if (await db.FindModelAsync(name, version, cancellationToken) is not { } model)
             return NoVersion(name, version);
-        var path = store.For(Tenant.Of(context)).LocalPath(model.Uri, ArtifactAccess.Model, "model");
+        var asked = file ?? ModelFile.Model;
+        var files = model.ReadFiles() ?? [new ModelFile(ModelFile.Model, model.Version, model.Bytes)];
+        if (files.FirstOrDefault(f => f.Name == asked) is not { } found)
+            return Problem.From("model_not_found", "file", "model_not_found", $"{name}@{model.Version} has no file {asked}.");
+        var uri = asked == ModelFile.Model ? model.Uri : FileUri.Append(model.Uri[..model.Uri.LastIndexOf('/')], asked);
+        var path = store.For(Tenant.Of(context)).LocalPath(uri, ArtifactAccess.Model, "model");
         return File.Exists(path)
-            ? TypedResults.PhysicalFile(path, "application/octet-stream", $"{name}.onnx", model.RegisteredAt, new EntityTagHeaderValue($"\"{model.Version}\""), enableRangeProcessing: true)
-            : Problem.From("model_not_found", $"The file of {name}@{model.Version} is gone from the models folder; register it again.");
+            ? TypedResults.PhysicalFile(
+                path, "application/octet-stream", asked == ModelFile.Model ? $"{name}.onnx" : asked, model.RegisteredAt, new EntityTagHeaderValue($"\"{found.Sha256}\""), enableRangeProcessing: true)
+            : Problem.From("model_not_found", $"A file of {name}@{model.Version} is gone from the models folder; register it again.");
     }
 
     static ProblemHttpResult NoVersion(string name, string version) =>

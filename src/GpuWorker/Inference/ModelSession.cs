@@ -25,18 +25,16 @@ public sealed class ModelSession : IDisposable
         var file = Version(bytes, path, ref actual, sha256);
         try
         {
-            var session = OnnxSession.FromBytes(environment, bytes, new OnnxSessionOptions
+            var settings = new OnnxSessionOptions
             {
                 IntraOpThreads = 1,
                 InterOpThreads = 1,
                 // The number of rows varies, and a plan is kept for each.
                 MemoryPattern = false,
                 Providers = [.. options.Providers.Select(name => new OnnxProvider(name))],
-                Config = new Dictionary<string, string>
-                {
-                    ["session.model_external_initializers_file_folder_path"] = Path.GetDirectoryName(path)!,
-                },
-            });
+            };
+            // What lies beside a file is only found from the file.
+            var session = file.ExternalFiles.Count > 0 ? OnnxSession.FromFile(environment, path, settings) : OnnxSession.FromBytes(environment, bytes, settings);
             return new ModelSession(actual, session, file);
         }
         catch (OnnxException error)
@@ -105,7 +103,7 @@ public sealed class ModelSession : IDisposable
             if (!ModelFile.IsName(external) || new FileInfo(Path.Combine(Path.GetDirectoryName(path)!, external)).LinkTarget is not null)
                 throw new FailureException("model_invalid", $"The model keeps weights in {external}, which is outside its folder; save it as one file.");
             if (!System.IO.File.Exists(Path.Combine(Path.GetDirectoryName(path)!, external)))
-                throw new FailureException("model_invalid", $"The model keeps weights in {external}, which is not there; save it as one file.");
+                throw new FailureException("model_invalid", $"The model keeps weights in {external}, which is not there. Send it as a further part of the form, under that name, or save the model as one file.");
         }
         return file;
     }

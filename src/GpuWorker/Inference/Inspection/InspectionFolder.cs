@@ -21,7 +21,7 @@ sealed class InspectionFolder : IDisposable
 
     public string Path { get; }
 
-    /// <param name="mostBytes">Of one file.</param>
+    /// <param name="mostBytes">Of the .onnx file.</param>
     public static InspectionFolder Create(ArtifactStore artifacts, long mostBytes, DateTimeOffset now)
     {
         // Of a worker that was killed while it looked at one.
@@ -88,7 +88,8 @@ sealed class InspectionFolder : IDisposable
         {
             // Never a pipe or device, whose opening may wait for ever.
             var pinned = artifacts.Pin(FileUri.FromPath(path), ArtifactAccess.Read, name);
-            if (pinned.Length > mostBytes)
+            // Weights in files of their own may be larger than a model can.
+            if (name == ModelFile.Model && pinned.Length > mostBytes)
                 throw new FailureException("model_invalid", $"{name} has {pinned.Length} bytes; at most {mostBytes} are allowed (Inference:MaxModelBytes).");
             using var source = new FileStream(pinned.Path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 0, FileOptions.SequentialScan);
             using var copy = new FileStream(System.IO.Path.Join(Path, name), new FileStreamOptions

@@ -30,7 +30,7 @@ static class ModelFileRules
     static void CheckExternal(OnnxExternalData tensor, List<ModelFile> others)
     {
         if (others.FirstOrDefault(one => one.Name == tensor.Location) is not { } file)
-            throw new FailureException("model_invalid", $"The model keeps weights in {tensor.Location}, which was not sent. Send it as a further part of the form, under that name, or save the model as one file.");
+            throw new FailureException("model_invalid", $"The model keeps weights in {tensor.Location}, which is not one of its files. Send it as a further part of the form, under that name, or save the model as one file.");
         if (tensor.Offset is < 0 || tensor.Length is < 0 || (tensor.Offset ?? 0) > file.Bytes || (tensor.Length ?? 0) > file.Bytes - (tensor.Offset ?? 0))
         {
             throw new FailureException("model_invalid",
