@@ -37,7 +37,7 @@ public sealed class ModelInspector(ArtifactStore artifacts, IOptions<InferenceOp
         await atOnce.WaitAsync(cancellationToken);
         try
         {
-            using var folder = InspectionFolder.Create(artifacts, settings.MaxModelBytes, time.GetUtcNow());
+            using var folder = InspectionFolder.Create(artifacts, settings, time.GetUtcNow());
             // Off the transport's thread: a model may have gigabytes.
             await Task.Run(() =>
             {

@@ -15,6 +15,7 @@ public sealed class InferenceFixture : IDisposable
 {
     public InferenceFixture()
     {
+        Settings.InspectFolder = Tried.Path;
         OnnxLibrary.Load(NativeParts.OnnxRuntime());
         Environment = new OnnxEnvironment(OnnxLogSeverity.Error, _ => { });
         Artifacts = new ArtifactStore(new ArtifactOptions { ModelsRoot = Models.Path });
@@ -23,11 +24,14 @@ public sealed class InferenceFixture : IDisposable
 
     public TestFolder Models { get; } = new();
 
+    /// <summary>Where models are while they are tried.</summary>
+    public TestFolder Tried { get; } = new();
+
     public OnnxEnvironment Environment { get; }
 
     public ArtifactStore Artifacts { get; }
 
-    public InferenceOptions Settings { get; } = new() { MaxWarmModels = 2, DryRunSeconds = 2 };
+    public InferenceOptions Settings { get; } = new() { MaxWarmModels = 2, DryRunSeconds = 4 };
 
     public ModelInspector Inspector { get; }
 
@@ -55,6 +59,7 @@ public sealed class InferenceFixture : IDisposable
         Inspector.Dispose();
         Environment.Dispose();
         Models.Dispose();
+        Tried.Dispose();
     }
 
     static string FindConformance()

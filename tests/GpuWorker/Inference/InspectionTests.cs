@@ -2,6 +2,7 @@ using System.Diagnostics;
 using Contracts;
 using GpuWorker.Inference;
 using GpuWorker.Inference.Inspection;
+using Microsoft.Extensions.Options;
 using Support;
 
 namespace GpuWorker.Tests.Inference;
@@ -28,9 +29,13 @@ public sealed class InspectionTests(InferenceFixture inference)
     [Fact]
     public async Task What_a_model_allocates_while_it_scores_is_in_the_measure()
     {
-        var inspected = await inference.InspectApartAsync(inference.Add(TestModels.Hungry(16 << 20)));
+        var model = inference.Add(TestModels.Hungry(8 << 20));
+        using var patient = new ModelInspector(
+            inference.Artifacts, Options.Create(new InferenceOptions { InspectFolder = inference.Tried.Path, DryRunSeconds = 60 }), TimeProvider.System);
 
-        inspected.PeakBatchBytes.ShouldBeInRange(64 << 20, 200 << 20);
+        var inspected = await patient.InspectAsync(new InspectModel(model.Uri, model.Sha256));
+
+        inspected.PeakBatchBytes.ShouldBeInRange(32 << 20, 150 << 20);
     }
 
     [Fact]
@@ -160,6 +165,8 @@ public sealed class InspectionTests(InferenceFixture inference)
     [InlineData("echo '{}'", "model_crashed", "reported nothing")]
     [InlineData("echo '{\"model\":{\"sha256\":\"x\"}}'", "model_crashed", "reported nothing")]
     [InlineData("echo '{\"refused\":{\"code\":\"model_invalid\",\"message\":\"Bad.\"}}'", "model_invalid", "Bad.")]
+    [InlineData("echo '{\"refused\":{\"code\":\"database_unavailable\",\"message\":\"Bad.\"}}'", "model_crashed", "reported nothing")]
+    [InlineData("sleep 40 & echo '{}'", "model_too_slow", "took more than")]
     [InlineData("exec yes", "model_crashed", "more than a report")]
     [InlineData("exec yes >&2", "model_too_slow", "took more than")]
     [InlineData("echo '{}'; exit 3", "model_crashed", "code 3")]
@@ -197,7 +204,7 @@ public sealed class InspectionTests(InferenceFixture inference)
     [Fact]
     public async Task A_process_whose_worker_is_gone_ends()
     {
-        using var folder = InspectionFolder.Create(inference.Artifacts, int.MaxValue, TimeProvider.System.GetUtcNow());
+        using var folder = InspectionFolder.Create(inference.Artifacts, inference.Settings, TimeProvider.System.GetUtcNow());
         var model = inference.Add(TestModels.Endless());
         folder.AddModel(model.Uri, model.Sha256, null);
         folder.AddTask(new InspectionTask(ServiceDefaults.NativeParts.OnnxRuntime(), model.Sha256, null, null, int.MaxValue, 600));
@@ -228,7 +235,7 @@ public sealed class InspectionTests(InferenceFixture inference)
         using var scripts = new TestFolder();
         await File.WriteAllTextAsync(scripts["program"], $"#!/bin/sh\n{script}\n");
         File.SetUnixFileMode(scripts["program"], UnixFileMode.UserRead | UnixFileMode.UserExecute);
-        using var folder = InspectionFolder.Create(inference.Artifacts, int.MaxValue, TimeProvider.System.GetUtcNow());
+        using var folder = InspectionFolder.Create(inference.Artifacts, inference.Settings, TimeProvider.System.GetUtcNow());
         await new InspectionProcess(options, TimeProvider.System) { Program = (scripts["program"], null) }.RunAsync(folder, CancellationToken.None);
     }
 
@@ -249,13 +256,14 @@ public sealed class InspectionTests(InferenceFixture inference)
         Left().ShouldBeEmpty();
     }
 
-    static string[] Left() => Directory.GetDirectories(Path.GetTempPath(), "sagas-inspect-*");
+    string[] Left() => Directory.GetDirectories(inference.Tried.Path);
 
     // Of this process, that look at models. Threads and processes end while they are counted.
-    static IEnumerable<int> Children() =>
+    IEnumerable<int> Children() =>
         from task in Directory.GetDirectories("/proc/self/task")
         from id in Text(Path.Join(task, "children")).Split(' ', StringSplitOptions.RemoveEmptyEntries)
         where Text($"/proc/{id}/cmdline").Contains(InspectionProgram.Argument, StringComparison.Ordinal)
+            && new FileInfo($"/proc/{id}/cwd").LinkTarget?.StartsWith(inference.Tried.Path, StringComparison.Ordinal) == true
         select int.Parse(id);
 
     static string Text(string path)

@@ -15,17 +15,17 @@ sealed class InspectionFolder : IDisposable
     static readonly TimeSpan Abandoned = TimeSpan.FromHours(1);
 
     readonly ArtifactStore artifacts;
-    readonly long mostBytes;
+    readonly InferenceOptions options;
 
-    InspectionFolder(string path, ArtifactStore artifacts, long mostBytes) => (Path, this.artifacts, this.mostBytes) = (path, artifacts, mostBytes);
+    InspectionFolder(string path, ArtifactStore artifacts, InferenceOptions options) => (Path, this.artifacts, this.options) = (path, artifacts, options);
 
     public string Path { get; }
 
-    /// <param name="mostBytes">Of the .onnx file.</param>
-    public static InspectionFolder Create(ArtifactStore artifacts, long mostBytes, DateTimeOffset now)
+    public static InspectionFolder Create(ArtifactStore artifacts, InferenceOptions options, DateTimeOffset now)
     {
+        var root = Directory.CreateDirectory(options.InspectFolder.Length > 0 ? options.InspectFolder : System.IO.Path.GetTempPath());
         // Of a worker that was killed while it looked at one.
-        foreach (var old in new DirectoryInfo(System.IO.Path.GetTempPath()).EnumerateDirectories($"{Prefix}*").Where(folder => folder.LastWriteTimeUtc < now.UtcDateTime - Abandoned))
+        foreach (var old in root.EnumerateDirectories($"{Prefix}*").Where(folder => folder.LastWriteTimeUtc < now.UtcDateTime - Abandoned))
         {
             try
             {
@@ -36,8 +36,9 @@ sealed class InspectionFolder : IDisposable
                 // Another worker was faster, or it is another user's.
             }
         }
-        // Mode 0700.
-        return new InspectionFolder(Directory.CreateTempSubdirectory(Prefix).FullName, artifacts, mostBytes);
+        var path = System.IO.Path.Join(root.FullName, $"{Prefix}{Guid.CreateVersion7():N}");
+        Directory.CreateDirectory(path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        return new InspectionFolder(path, artifacts, options);
     }
 
     /// <summary>Copies the files of a model and checks that they are those of the version.</summary>
@@ -89,8 +90,8 @@ sealed class InspectionFolder : IDisposable
             // Never a pipe or device, whose opening may wait for ever.
             var pinned = artifacts.Pin(FileUri.FromPath(path), ArtifactAccess.Read, name);
             // Weights in files of their own may be larger than a model can.
-            if (name == ModelFile.Model && pinned.Length > mostBytes)
-                throw new FailureException("model_invalid", $"{name} has {pinned.Length} bytes; at most {mostBytes} are allowed (Inference:MaxModelBytes).");
+            if (name == ModelFile.Model && pinned.Length > options.MaxModelBytes)
+                throw new FailureException("model_invalid", $"{name} has {pinned.Length} bytes; at most {options.MaxModelBytes} are allowed (Inference:MaxModelBytes).");
             using var source = new FileStream(pinned.Path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 0, FileOptions.SequentialScan);
             using var copy = new FileStream(System.IO.Path.Join(Path, name), new FileStreamOptions
             {

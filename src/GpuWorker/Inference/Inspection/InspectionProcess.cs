@@ -5,6 +5,7 @@ using System.Reflection;
 using System.Runtime.InteropServices;
 using System.Text;
 using System.Text.Json;
+using System.Text.RegularExpressions;
 using Contracts;
 
 namespace GpuWorker.Inference.Inspection;
@@ -13,10 +14,12 @@ namespace GpuWorker.Inference.Inspection;
 /// A child process that looks at a model, and the eyes on it: how long it takes, how much memory it has, how much it says. Whatever
 /// becomes of it is an answer about the model.
 /// </summary>
-sealed class InspectionProcess(InferenceOptions options, TimeProvider time)
+sealed partial class InspectionProcess(InferenceOptions options, TimeProvider time)
 {
     const int MostReportBytes = 4 << 20;
     const int MostErrorBytes = 64 << 10;
+    const int MostFields = 100;
+    const int LongestText = 2000;
     const int SignalCpu = 128 + 24;
 
     /// <summary>What a process has before it opens anything: the runtime's own.</summary>
@@ -45,9 +48,9 @@ sealed class InspectionProcess(InferenceOptions options, TimeProvider time)
     public async Task<InspectionReport> RunAsync(InspectionFolder folder, CancellationToken cancellationToken)
     {
         using var process = Start(folder.Path);
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         try
         {
-            using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
             var surplus = new TaskCompletionSource();
             var memory = WatchMemoryAsync(process, stop.Token);
             var report = ReadAsync(process.StandardOutput.BaseStream, MostReportBytes, surplus, stop.Token);
@@ -60,15 +63,18 @@ sealed class InspectionProcess(InferenceOptions options, TimeProvider time)
             if (first != end)
                 throw new FailureException(first == memory ? TooLarge() : first == limit ? TooSlow() : Crashed("said more than a report can be"));
             await end;
+            // A process that it left behind may hold its pipes open.
+            if (await Task.WhenAny(Task.WhenAll(report, errors), limit) == limit)
+                throw new FailureException(TooSlow());
             var (said, complained) = (await report, await errors);
-            await stop.CancelAsync();
             return Judge(process.ExitCode, said, Encoding.UTF8.GetString(complained));
         }
         finally
         {
+            await stop.CancelAsync();
             // It has nothing that could be lost.
             if (!process.HasExited)
-                process.Kill();
+                process.Kill(entireProcessTree: true);
             await process.WaitForExitAsync(CancellationToken.None);
         }
     }
@@ -84,8 +90,8 @@ sealed class InspectionProcess(InferenceOptions options, TimeProvider time)
         try
         {
             var report = JsonSerializer.Deserialize<InspectionReport>(said, WireJson.Options);
-            if (report?.Refused is { Code: not null, Message: not null } refused)
-                throw new FailureException(refused);
+            if (report?.Refused is { Code: not null, Message: not null } refused && Code().IsMatch(refused.Code))
+                throw new FailureException(Shorten(refused));
             return report is { Adapter.Sha256: not null } || (report?.Model is { } model && IsWhole(model)) ? report : throw new FailureException(Crashed("reported nothing"));
         }
         catch (JsonException error)
@@ -93,6 +99,14 @@ sealed class InspectionProcess(InferenceOptions options, TimeProvider time)
             throw new FailureException(Crashed("reported what is no report"), inner: error);
         }
     }
+
+    // It is said to whoever sent the model.
+    static Failure Shorten(Failure said) => new(
+        said.Code, Shorten(said.Message),
+        [.. said.Fields.OfType<FieldFailure>().Where(field => field is { Field: not null, Code: not null, Message: not null }).Take(MostFields)
+            .Select(field => field with { Field = Shorten(field.Field), Message = Shorten(field.Message) })]);
+
+    static string Shorten(string text) => text.Length <= LongestText ? text : $"{text.AsSpan(0, LongestText)}…";
 
     // Deserializing leaves out what is not there.
     static bool IsWhole(ModelInspected model) =>
@@ -163,4 +177,7 @@ sealed class InspectionProcess(InferenceOptions options, TimeProvider time)
         }
         return whole.ToArray();
     }
+
+    [GeneratedRegex(@"^(model|adapter)_[a-z_]{1,60}\z", RegexOptions.CultureInvariant)]
+    private static partial Regex Code();
 }
