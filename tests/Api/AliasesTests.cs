@@ -137,7 +137,11 @@ public sealed class AliasesTests(ApiHost host)
         (await (await MoveAsync("wrong", "latest", new { version = "nope", expected = "abc", reason = new string('x', 1001), surplus = 1 })).ProblemAsync(400, "invalid_request"))
             .ShouldBe(new Dictionary<string, string>
             {
-                ["alias"] = "name_reserved", ["version"] = "model_version_unknown", ["expected"] = "invalid_text", ["reason"] = "out_of_range", ["surplus"] = "unknown_field",
+                ["alias"] = "name_reserved",
+                ["version"] = "model_version_unknown",
+                ["expected"] = "invalid_text",
+                ["reason"] = "out_of_range",
+                ["surplus"] = "unknown_field",
             }, ignoreOrder: true);
         (await (await MoveAsync("wrong", "champion", new { })).ProblemAsync(400, "field_missing")).Keys.ShouldBe(["version"]);
         (await (await MoveAsync("wrong", "champion", new { version = "champion" })).ProblemAsync(422, "model_version_unknown")).Keys.ShouldBe(["version"]);

@@ -81,8 +81,16 @@ sealed class ModelAliases(PlatformDbContext db, IPublishEndpoint outbox, TimePro
         var last = await db.ModelAliasMoves.Where(m => m.Model == name && m.Alias == alias).MaxAsync(m => (long?)m.Seq, cancellationToken) ?? 0;
         var move = new ModelAliasMove
         {
-            Tenant = caller.Tenant, Model = name, Alias = alias, Seq = last + 1, FromVersion = from, ToVersion = to, At = now,
-            Actor = caller.Id, ActorName = caller.Name, Reason = reason,
+            Tenant = caller.Tenant,
+            Model = name,
+            Alias = alias,
+            Seq = last + 1,
+            FromVersion = from,
+            ToVersion = to,
+            At = now,
+            Actor = caller.Id,
+            ActorName = caller.Name,
+            Reason = reason,
         };
         db.ModelAliasMoves.Add(move);
         var update = new ModelUpdate(

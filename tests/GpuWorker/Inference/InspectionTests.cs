@@ -210,7 +210,9 @@ public sealed class InspectionTests(InferenceFixture inference)
         folder.AddTask(new InspectionTask(ServiceDefaults.NativeParts.OnnxRuntime(), model.Sha256, null, null, int.MaxValue, 600));
         var start = new ProcessStartInfo(Path.Join(AppContext.BaseDirectory, "GpuWorker"), [InspectionProgram.Argument, $"{4L << 30}", "600"])
         {
-            WorkingDirectory = folder.Path, RedirectStandardInput = true, RedirectStandardOutput = true,
+            WorkingDirectory = folder.Path,
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
         };
         using var process = Process.Start(start)!;
         await Eventually.TrueAsync(() => MemoryPeak.Read($"{process.Id}", "VmRSS") > 0, "the process");

@@ -117,7 +117,11 @@ sealed partial class InspectionProcess(InferenceOptions options, TimeProvider ti
     {
         var start = new ProcessStartInfo
         {
-            WorkingDirectory = folder, UseShellExecute = false, RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true,
+            WorkingDirectory = folder,
+            UseShellExecute = false,
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
         };
         (start.FileName, var entry) = Program;
         foreach (var argument in new[] { entry, InspectionProgram.Argument, Text(MostBytes + RuntimeBytes), Text((long)Longest.TotalSeconds * 2) }.OfType<string>())

@@ -73,16 +73,16 @@ static class OpenTensors
                 // With content: there are operators of ONNX Runtime that do not survive an optional without.
                 return Value(name, type.Inner!, guess, random);
             case OnnxKind.Sequence:
-            {
-                using var item = Value(name, type.Inner!, guess, random);
-                return OnnxValue.Sequence([item]);
-            }
+                {
+                    using var item = Value(name, type.Inner!, guess, random);
+                    return OnnxValue.Sequence([item]);
+                }
             case OnnxKind.Map:
-            {
-                using var keys = Tensor(name, type with { Kind = OnnxKind.Tensor, Shape = [1], Symbols = [""] }, guess, null);
-                using var values = Tensor(name, type.Inner! with { Shape = [1], Symbols = [""] }, guess, random);
-                return OnnxValue.Map(keys, values);
-            }
+                {
+                    using var keys = Tensor(name, type with { Kind = OnnxKind.Tensor, Shape = [1], Symbols = [""] }, guess, null);
+                    using var values = Tensor(name, type.Inner! with { Shape = [1], Symbols = [""] }, guess, random);
+                    return OnnxValue.Map(keys, values);
+                }
             default:
                 throw new NotSupportedException($"{name} is {type}, of which no value can be made up.");
         }

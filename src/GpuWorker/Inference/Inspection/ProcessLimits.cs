@@ -42,7 +42,8 @@ static partial class ProcessLimits
 
             // Not an orderly exit: the model's code may hold every lock there is.
             _ = kill(Environment.ProcessId, SignalKill);
-        }) { IsBackground = true };
+        })
+        { IsBackground = true };
         watch.Start();
     }
 
