@@ -142,7 +142,6 @@ public sealed class InspectionTests(InferenceFixture inference)
     }
 
     [Theory]
-    [InlineData("ABRT", "signal 6")]
     [InlineData("KILL", "signal 9")]
     public async Task A_model_that_takes_its_process_with_it_is_refused_and_the_worker_lives(string signal, string said)
     {
