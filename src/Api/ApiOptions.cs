@@ -10,6 +10,14 @@ public sealed class ApiOptions
     [Range(1, 1L << 40)]
     public long MaxModelBytes { get; init; } = 2L << 30;
 
+    /// <summary>Largest sum of the further files in which a model keeps its weights, in bytes. Default: 8 GiB.</summary>
+    [Range(1, 1L << 42)]
+    public long MaxModelDataBytes { get; init; } = 8L << 30;
+
+    /// <summary>Largest LoRA adapter, in bytes. Default: 1 GiB.</summary>
+    [Range(1, 1L << 40)]
+    public long MaxAdapterBytes { get; init; } = 1L << 30;
+
     /// <summary>How long a worker may take to open and try a model before the caller is told to come back. Default: 30 s.</summary>
     [Range(typeof(TimeSpan), "00:00:00.100", "00:10:00")]
     public TimeSpan InspectTimeout { get; init; } = TimeSpan.FromSeconds(30);

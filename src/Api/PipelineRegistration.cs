@@ -67,6 +67,10 @@ public static class PipelineRegistration
     {
         services.AddSingleton<ModelFiles>();
         services.AddScoped<ModelRegistration>();
+        services.AddScoped<ModelAliases>();
+        services.AddScoped<ModelDescriptions>();
+        services.AddScoped<ModelAdapters>();
+        services.AddSingleton<InspectionWorker>();
         services.AddHostedService<SampleModels>();
     }
 

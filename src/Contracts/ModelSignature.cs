@@ -2,10 +2,11 @@ namespace Contracts;
 
 /// <summary>One fixed version of a model.</summary>
 /// <param name="Name">As registered: <c>credit-risk-model</c>.</param>
-/// <param name="Sha256">64 lower-case hex digits of the .onnx file: the version.</param>
-/// <param name="Uri">Where the file lies; content-addressed, never changes.</param>
+/// <param name="Sha256">64 lower-case hex digits: the version. Of the .onnx file where that is all; else see <see cref="ModelFile.VersionOf"/>.</param>
+/// <param name="Uri">Where the .onnx file lies; content-addressed, never changes. The others lie beside it.</param>
+/// <param name="Files">Every file of the model, the .onnx file first; null where that is all.</param>
 /// <param name="MemoryBytes">Most that it took when it was opened and run at registration; 0 where nobody measured.</param>
-public sealed record ModelRef(string Name, string Sha256, string Uri, long MemoryBytes = 0);
+public sealed record ModelRef(string Name, string Sha256, string Uri, IReadOnlyList<ModelFile>? Files = null, long MemoryBytes = 0);
 
 /// <summary>What a model takes and gives, read from the file itself and completed by a dry run at registration.</summary>
 /// <param name="Inputs">In the file's order, without initializers.</param>
@@ -18,7 +19,10 @@ public sealed record ModelRef(string Name, string Sha256, string Uri, long Memor
 /// <param name="AllowMissing">Metadata <c>missing</c> = <c>nan</c>: a NULL feature is fed as NaN. Otherwise such a row is quarantined.</param>
 /// <param name="AllowNaN">Metadata <c>nan</c> = <c>forbid</c> makes it false: rows with a NaN feature are quarantined.</param>
 /// <param name="Metadata">All custom metadata of the file, as it stands.</param>
-
+/// <param name="NotTabular">Why rows of a table cannot be fed to it, or its outputs not be columns; null when they can. Such a model takes tensors.</param>
+/// <param name="NotTried">
+/// Of a model that takes tensors of open sizes: what went wrong with every made-up input, so that no run of it was seen; null when one was.
+/// </param>
 public sealed record ModelSignature(
     IReadOnlyList<ModelTensor> Inputs,
     IReadOnlyList<ModelTensor> Outputs,
@@ -27,7 +31,9 @@ public sealed record ModelSignature(
     bool AllowMissing,
     bool AllowNaN,
     IReadOnlyDictionary<string, string> Metadata,
-    string Producer);
+    string Producer,
+    Failure? NotTabular = null,
+    string? NotTried = null);
 
 /// <param name="Name">Any text; may contain colons and slashes.</param>
 /// <param name="Type">
@@ -48,9 +54,20 @@ public sealed record ModelTensor(string Name, string Type, IReadOnlyList<long>? 
 public sealed record OutputColumn(string Name, string Type, int Output, int Index, string? Key = null);
 
 /// <summary>Asks a worker to open a model in isolation from everything else. Answered by one of the two below.</summary>
-public sealed record InspectModel(string Uri, string Sha256);
+/// <param name="Sha256">The version.</param>
+/// <param name="Files">Every file of the model, the .onnx file first, beside each other; null where that is all.</param>
+public sealed record InspectModel(string Uri, string Sha256, IReadOnlyList<ModelFile>? Files = null);
 
-/// <param name="RowsPerSecond">Of one worker slot, measured by a dry run on generated rows.</param>
-public sealed record ModelInspected(string Sha256, ModelSignature Signature, double RowsPerSecond);
+/// <param name="RowsPerSecond">Of one worker slot, measured by a dry run on generated rows; 0 for a model that takes no rows.</param>
+/// <param name="PeakLoadBytes">Most memory that opening the model took, above the process without it.</param>
+/// <param name="PeakBatchBytes">Most memory while a micro-batch of 256 rows was scored, the opened model included; for a model that takes no rows, its dry run.</param>
+public sealed record ModelInspected(string Sha256, ModelSignature Signature, double RowsPerSecond, long PeakLoadBytes = 0, long PeakBatchBytes = 0);
 
 public sealed record ModelRefused(string Sha256, Failure Failure);
+
+/// <summary>Asks a worker to open a LoRA adapter over its base model and run both. Answered by <see cref="AdapterInspected"/> or <see cref="ModelRefused"/>.</summary>
+/// <param name="Sha256">Of the adapter's file.</param>
+/// <param name="Base">The version of the model that it is for.</param>
+public sealed record InspectAdapter(string Uri, string Sha256, ModelRef Base);
+
+public sealed record AdapterInspected(string Sha256);

@@ -1,6 +1,7 @@
 using Artifacts;
 using Contracts.OnlineScoring;
 using GpuWorker;
+using GpuWorker.Inference.Inspection;
 using GpuWorker.OnlineScoring;
 using MassTransit;
 using Messaging;
@@ -9,6 +10,8 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Options;
 using ServiceDefaults;
+
+if (InspectionProgram.IsAsked(args)) return InspectionProgram.Run(args);
 
 try
 {

@@ -1,6 +1,13 @@
+using System.Globalization;
 using System.Text;
 
 namespace Interop.OnnxRuntime;
+
+/// <summary>Where a tensor's elements are that are not in the model itself.</summary>
+/// <param name="Location">Path of the file, as the model writes it.</param>
+/// <param name="Offset">In bytes; null where not said: from the beginning.</param>
+/// <param name="Length">In bytes; null where not said: to the end.</param>
+public readonly record struct OnnxExternalData(string Location, long? Offset, long? Length);
 
 /// <summary>
 /// What can be told of an .onnx file without ONNX Runtime: read from the protobuf bytes, which may be anything at all.
@@ -12,6 +19,7 @@ public sealed class OnnxModelFile
     readonly Dictionary<string, long> opsets = [];
     readonly HashSet<(string Domain, string Name)> operators = [];
     readonly HashSet<(string Domain, string Name)> functions = [];
+    readonly HashSet<OnnxExternalData> externalData = [];
     readonly SortedSet<string> externalFiles = new(StringComparer.Ordinal);
 
     OnnxModelFile()
@@ -32,6 +40,9 @@ public sealed class OnnxModelFile
 
     /// <summary>Files beside the model that hold its weights, as the model writes their paths.</summary>
     public IReadOnlyCollection<string> ExternalFiles => externalFiles;
+
+    /// <summary>What the model takes out of those files.</summary>
+    public IReadOnlyCollection<OnnxExternalData> ExternalData => externalData;
 
     /// <exception cref="InvalidDataException">The bytes are not an ONNX model.</exception>
     public static OnnxModelFile Parse(ReadOnlySpan<byte> bytes)
@@ -160,14 +171,37 @@ public sealed class OnnxModelFile
 
     void Tensor(ReadOnlySpan<byte> bytes)
     {
+        string? location = null;
+        long? offset = null, length = null;
         for (var reader = new Reader(bytes); reader.Next();)
         {
-            if (reader.Field == 13)
-                ExternalData(reader.Content);
+            if (reader.Field != 13)
+                continue;
+            switch (Entry(reader.Content))
+            {
+                case ("location", var value):
+                    location = value;
+                    // A reader that takes the first of two must find it judged too.
+                    externalFiles.Add(value);
+                    externalData.Add(new OnnxExternalData(value, null, null));
+                    break;
+                case ("offset", var value):
+                    offset = Number(value);
+                    break;
+                case ("length", var value):
+                    length = Number(value);
+                    break;
+            }
         }
+        if (location is not null)
+            externalData.Add(new OnnxExternalData(location, offset, length));
     }
 
-    void ExternalData(ReadOnlySpan<byte> bytes)
+    static long Number(string text) => long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number)
+        ? number
+        : throw new InvalidDataException("it looks for weights at a place that is no number");
+
+    static (string Key, string Value) Entry(ReadOnlySpan<byte> bytes)
     {
         var (key, value) = ("", "");
         for (var reader = new Reader(bytes); reader.Next();)
@@ -177,8 +211,7 @@ public sealed class OnnxModelFile
             else if (reader.Field == 2)
                 value = reader.Text();
         }
-        if (key == "location")
-            externalFiles.Add(value);
+        return (key, value);
     }
 
     static string Domain(string domain) => domain.Length == 0 ? "ai.onnx" : domain;

@@ -18,6 +18,7 @@ public static class FailureStatus
         ["out_of_range"] = 400,
         ["idempotency_key_invalid"] = 400,
         ["name_invalid"] = 400,
+        ["name_reserved"] = 400,
 
         ["not_authenticated"] = 401,
         ["forbidden"] = 403,
@@ -26,6 +27,8 @@ public static class FailureStatus
         ["not_found"] = 404,
         ["job_not_found"] = 404,
         ["model_not_found"] = 404,
+        ["alias_not_found"] = 404,
+        ["adapter_not_found"] = 404,
         ["dead_letter_not_found"] = 404,
         ["api_key_not_found"] = 404,
         ["method_not_allowed"] = 405,
@@ -34,6 +37,8 @@ public static class FailureStatus
         ["job_not_finished"] = 409,
         ["job_past_cancel"] = 409,
         ["job_ended"] = 409,
+        ["alias_moved"] = 409,
+        ["adapter_exists"] = 409,
         ["no_results"] = 409,
         ["api_key_ended"] = 409,
 
@@ -58,6 +63,7 @@ public static class FailureStatus
         ["database_unavailable"] = 503,
         ["identity_provider_unavailable"] = 503,
         ["no_worker"] = 503,
+        ["inspection_unavailable"] = 503,
         ["models_disabled"] = 503,
         ["deadline_exceeded"] = 504,
     };

@@ -1,6 +1,9 @@
+using GpuWorker.Inference.Inspection;
 using Microsoft.Extensions.Options;
 using ServiceDefaults;
 using Standalone;
+
+if (InspectionProgram.IsAsked(args)) return InspectionProgram.Run(args);
 
 try
 {

@@ -30,6 +30,9 @@ public class ApiHost : IAsyncLifetime
 {
     public const string Version = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 
+    /// <summary>What the file of the model <c>risk</c> holds.</summary>
+    public const string RiskFile = "good, and long enough for ranges";
+
     // A row leaves the outbox moments after it is sent: only a trace of it can be compared before and after.
     const string RememberMessagesSql =
         """
@@ -75,6 +78,7 @@ public class ApiHost : IAsyncLifetime
         }
 
         await AddModelAsync("risk", Version);
+        File.WriteAllText(Path.Combine(Models, $"{Version}.onnx"), RiskFile);
         await _app.StartAsync();
         Client = new HttpClient { BaseAddress = new Uri(_app.Urls.First()), Timeout = TimeSpan.FromSeconds(30) };
         WriteParquet("rows.parquet", "SELECT i AS id, i * 0.5 AS age, i * 2.0 AS income FROM range(1000) t(i)");
@@ -101,6 +105,7 @@ public class ApiHost : IAsyncLifetime
             ["Artifacts:ModelsRoot"] = Models,
             ["Api:InspectTimeout"] = "00:00:02",
             ["Api:MaxModelBytes"] = "2000000",
+            ["Api:MaxModelDataBytes"] = "3000000",
             ["Api:BatchInference:Output"] = Uri(Outputs),
             ["Api:BatchInference:SampleInputs:risk-model"] = Uri(Inputs, "rows.parquet"),
             ["Api:BatchInference:ProgressPoll"] = "00:00:00.050",

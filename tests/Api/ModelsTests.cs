@@ -150,6 +150,62 @@ public sealed class ModelsTests(ApiHost host)
     }
 
     [Fact]
+    public async Task A_model_of_several_files_has_the_version_of_their_list_and_a_folder_of_its_own()
+    {
+        var list = $"{Sha256("good model")}  model.onnx\n{Sha256("ones")}  a.bin\n{Sha256("more")}  b.bin\n";
+
+        var response = await SendAsync("several", ("data", "b.bin", "more"), ("file", "any.onnx", "good model"), ("data", "a.bin", "ones"));
+
+        response.StatusCode.ShouldBe(HttpStatusCode.Created, await response.Content.ReadAsStringAsync());
+        var body = await response.JsonAsync();
+        body.GetProperty("version").GetString().ShouldBe(Sha256(list));
+        body.GetProperty("bytes").GetInt64().ShouldBe(18);
+        body.GetProperty("files").EnumerateArray().Select(f => $"{f.GetProperty("sha256").GetString()}  {f.GetProperty("name").GetString()}\n").ShouldBe(list.Split('\n').SkipLast(1).Select(l => l + "\n"));
+        var folder = Path.Combine(host.Models, "@local", Sha256(list)[..2], Sha256(list));
+        Directory.GetFiles(folder).Select(Path.GetFileName).ShouldBe(["model.onnx", "a.bin", "b.bin"], ignoreOrder: true);
+        File.ReadAllText($"{folder}.sha256").ShouldBe(list);
+        var download = await host.Client.GetAsync("/api/v1/models/several/versions/latest/download?file=b.bin");
+        (await download.Content.ReadAsStringAsync()).ShouldBe("more");
+        download.Headers.ETag!.Tag.ShouldBe($"\"{Sha256("more")}\"");
+        (await host.Client.GetStringAsync("/api/v1/models/several/versions/latest/download")).ShouldBe("good model");
+        await (await host.Client.GetAsync("/api/v1/models/several/versions/latest/download?file=..%2Fx")).ProblemAsync(404, "model_not_found");
+
+        (await SendAsync("several", ("file", "model.onnx", "good model"), ("data", "a.bin", "ones"), ("data", "b.bin", "more"))).StatusCode.ShouldBe(HttpStatusCode.OK);
+        (await SendAsync("several", ("file", "model.onnx", "good model"), ("data", "a.bin", "ones"))).StatusCode.ShouldBe(HttpStatusCode.Created);
+        Incoming().ShouldBeEmpty();
+    }
+
+    [Theory]
+    [InlineData("../up.bin")]
+    [InlineData("/abs.bin")]
+    [InlineData(".hidden")]
+    [InlineData("a/b")]
+    [InlineData("C:x")]
+    public async Task Refuses_files_with_names_that_lead_elsewhere(string file)
+    {
+        var before = await host.LeftoversAsync();
+
+        (await (await SendAsync("led", ("file", "model.onnx", "good model"), ("data", file, "x"))).ProblemAsync(400, "name_invalid")).Keys.ShouldBe(["data"]);
+
+        (await host.LeftoversAsync()).ShouldBe(before);
+    }
+
+    [Fact]
+    public async Task Refuses_a_file_twice_an_empty_one_and_more_than_allowed()
+    {
+        var before = await host.LeftoversAsync();
+
+        await (await SendAsync("twice", ("file", "m", "good"), ("data", "a.bin", "x"), ("data", "a.bin", "y"))).ProblemAsync(400, "duplicate_field");
+        await (await SendAsync("twice", ("file", "m", "good"), ("file", "n", "good"))).ProblemAsync(400, "duplicate_field");
+        await (await SendAsync("empty", ("file", "m", "good"), ("data", "a.bin", ""))).ProblemAsync(422, "model_empty");
+        await (await SendAsync("large", ("file", "m", "good"), ("data", "a.bin", new string('x', 2_000_000)), ("data", "b.bin", new string('x', 1_500_000)))).ProblemAsync(413, "body_too_large");
+        (await (await SendAsync("nothing", ("data", "a.bin", "x"), ("data", "b.bin", "x"))).ProblemAsync(400, "field_missing")).Keys.ShouldBe(["file"]);
+
+        (await host.LeftoversAsync()).ShouldBe(before);
+        Directory.GetDirectories(Path.Combine(host.Models, "@local", ".incoming")).ShouldBeEmpty();
+    }
+
+    [Fact]
     public async Task The_same_upload_at_once_is_one_version()
     {
         var answers = await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => UploadAsync("at-once", "good at once")));
@@ -187,7 +243,7 @@ public sealed class ModelsTests(ApiHost host)
         await (await UploadAsync("with-key", "good with another file", "model-key")).ProblemAsync(422, "idempotency_key_reused");
     }
 
-    string[] Incoming() => Path.Combine(host.Models, "@local", ".incoming") is var folder && Directory.Exists(folder) ? Directory.GetFiles(folder) : [];
+    string[] Incoming() => Path.Combine(host.Models, "@local", ".incoming") is var folder && Directory.Exists(folder) ? Directory.GetFiles(folder, "*", SearchOption.AllDirectories) : [];
 
     Task<HttpResponseMessage> UploadAsync(string name, string text, string? key = null)
     {
@@ -197,6 +253,14 @@ public sealed class ModelsTests(ApiHost host)
         if (key is not null)
             request.Headers.Add("Idempotency-Key", key);
         return host.Client.SendAsync(request);
+    }
+
+    async Task<HttpResponseMessage> SendAsync(string name, params (string Field, string File, string Text)[] files)
+    {
+        using var form = new MultipartFormDataContent { { new StringContent(name), "name" } };
+        foreach (var (field, file, text) in files)
+            form.Add(new StringContent(text), field, file);
+        return await host.Client.PostAsync("/api/v1/models", form);
     }
 
     static string Sha256(string text) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text)));

@@ -29,15 +29,16 @@ sealed class BatchJobSpecs(PlatformDbContext db, InputProbe probe, ArtifactStore
         var mapping = await MapAsync(tenant, request, model, input, errors, cancellationToken);
         errors.ThrowIfAny();
 
+        var version = model!;
         return new BatchJobSpec(
             input!,
-            new ModelRef(model!.Name, model.Version, model.Uri),
-            model.ReadSignature(),
+            version.Reference(),
+            version.ReadSignature(),
             mapping!,
             request.KeyColumns ?? [],
             output!,
             request.BatchSize ?? (request.ModelType is null ? null : CompatibleBatchSize),
-            model.RowsPerSecond,
+            version.RowsPerSecond,
             request.MaxErrorRate ?? 0.01,
             request.MaxErrors,
             request.DeadlineSeconds ?? 3600,
@@ -90,7 +91,7 @@ sealed class BatchJobSpecs(PlatformDbContext db, InputProbe probe, ArtifactStore
             return null;
         }
 
-        var (name, version) = text.Split('@', 2) is [var left, var right] ? (left, right) : (text, null);
+        var (name, version) = ModelName.Parse(text);
         if (version is not null && request.ModelVersion is not null && version != request.ModelVersion)
             errors.Add("modelVersion", "field_surplus", $"{field} names another version. Give one of them.");
         version ??= request.ModelVersion;
@@ -98,6 +99,8 @@ sealed class BatchJobSpecs(PlatformDbContext db, InputProbe probe, ArtifactStore
             name += "-model";
 
         var found = await db.FindModelAsync(name, version, cancellationToken);
+        if (found?.ReadSignature().NotTabular is { } why)
+            errors.Add(field, why.Code, why.Message);
         if (found is not null)
             return found;
         if (await db.FindModelAsync(name, null, cancellationToken) is null)
@@ -152,7 +155,7 @@ sealed class BatchJobSpecs(PlatformDbContext db, InputProbe probe, ArtifactStore
         try
         {
             var table = await probe.OpenAsync(tenant, input, cancellationToken);
-            if (model is not null && !errors.Has("features") && !errors.Has("keyColumns"))
+            if (model is not null && model.ReadSignature().NotTabular is null && !errors.Has("features") && !errors.Has("keyColumns"))
                 return FeatureMap.Resolve(model.ReadSignature(), table, request.Features, request.KeyColumns ?? []).Mapping;
         }
         // Whether it is right cannot be said while it cannot be looked at: that is nobody's field.

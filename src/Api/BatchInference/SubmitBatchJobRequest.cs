@@ -1,8 +1,8 @@
 namespace Api.BatchInference;
 
 /// <summary>What to score, with which model, and where the result goes.</summary>
-/// <param name="Model">A registered model: <c>name</c> for the latest version, or <c>name@sha256</c>.</param>
-/// <param name="ModelVersion">sha256 of the version, when it is not part of <paramref name="Model"/>; <c>latest</c> is the default.</param>
+/// <param name="Model">A registered model: <c>name</c> for the latest version, <c>name@alias</c> or <c>name@sha256</c>.</param>
+/// <param name="ModelVersion">sha256 or alias of the version, when it is not part of <paramref name="Model"/>; <c>latest</c> is the default.</param>
 /// <param name="ModelType">Short form: <c>credit-risk</c> is the model <c>credit-risk-model</c> on its sample input, with a batch size of 100,000.</param>
 /// <param name="Features">Columns of the model's [N, F] input, in order, where neither the model says them nor their names are the inputs'.</param>
 /// <param name="KeyColumns">Passed through to the output. None: the key is (file, record).</param>

@@ -1,18 +1,26 @@
-using System.Security.Cryptography;
 using Artifacts;
 using Contracts;
 using Microsoft.Extensions.Options;
 
 namespace Api.Models;
 
-/// <summary>A model's file on its way in. It is gone when disposed, unless it was kept.</summary>
+/// <summary>A model's files on their way in, in a folder of their own. It is gone when disposed.</summary>
+/// <param name="Path">Of the .onnx file.</param>
+/// <param name="Version">sha256 of the .onnx file, or of the list of all files.</param>
+/// <param name="Bytes">Of all files.</param>
 /// <param name="Field">What the caller called it; failures name it.</param>
-sealed record IncomingModel(string Path, string Uri, string Sha256, long Bytes, string Field) : IDisposable
+/// <param name="Files">Every file, the .onnx file first; null where that is all.</param>
+sealed record IncomingModel(string Path, string Uri, string Version, long Bytes, string Field, IReadOnlyList<ModelFile>? Files) : IDisposable
 {
-    public void Dispose() => File.Delete(Path);
+    public string Folder => System.IO.Path.GetDirectoryName(Path)!;
+
+    public void Dispose() => Directory.Delete(Folder, recursive: true);
 }
 
-/// <summary>The registered models' files, by tenant and content: <c>{root}/@{tenant}/ab/abcd….onnx</c>. A file never changes once it is there.</summary>
+/// <summary>
+/// The registered models' files, by tenant and content: <c>{root}/@{tenant}/ab/abcd….onnx</c>, or with others beside it
+/// <c>{root}/@{tenant}/ab/abcd…/model.onnx</c>. A file never changes once it is there.
+/// </summary>
 sealed class ModelFiles(ArtifactStore store, IOptions<ApiOptions> options, TimeProvider clock)
 {
     static readonly TimeSpan Abandoned = TimeSpan.FromHours(1);
@@ -25,54 +33,63 @@ sealed class ModelFiles(ArtifactStore store, IOptions<ApiOptions> options, TimeP
     string PathOf(string tenant, params string[] names) => store.For(tenant)
         .LocalPath(FileUri.Append(FileUri.FromPath(Root), [ArtifactStore.FolderOf(tenant), .. names]), ArtifactAccess.Model, "models");
 
+    /// <summary>A folder for what comes in, in which only its maker writes.</summary>
+    public IncomingFiles Open(string tenant)
+    {
+        var incoming = Directory.CreateDirectory(PathOf(tenant, ".incoming"));
+        foreach (var old in incoming.EnumerateDirectories().Where(IsAbandoned))
+            old.Delete(recursive: true);
+        return new IncomingFiles(incoming.CreateSubdirectory($"{Guid.CreateVersion7():n}").FullName, options.Value);
+    }
+
     /// <exception cref="FailureException">Empty, or larger than allowed.</exception>
     public async Task<IncomingModel> TakeAsync(string tenant, Stream content, string field, CancellationToken cancellationToken)
     {
-        var folder = Directory.CreateDirectory(PathOf(tenant, ".incoming"));
-        foreach (var old in folder.EnumerateFiles().Where(f => f.LastWriteTimeUtc < clock.GetUtcNow().UtcDateTime - Abandoned))
-            old.Delete();
-
-        var path = Path.Join(folder.FullName, $"{Guid.CreateVersion7():n}.onnx");
-        try
-        {
-            var (sha256, bytes) = await CopyAsync(content, path, cancellationToken);
-            return bytes > 0
-                ? new IncomingModel(path, FileUri.FromPath(path), sha256, bytes, field)
-                : throw new FailureException("model_empty", "The model's file is empty.", new FieldFailure(field, "model_empty", "It is empty."));
-        }
-        catch
-        {
-            File.Delete(path);
-            throw;
-        }
+        using var files = Open(tenant);
+        await files.TakeModelAsync(content, field, cancellationToken);
+        return files.Finish(field);
     }
 
-    /// <returns>URI of the file in its final place.</returns>
+    /// <returns>URI of the .onnx file in its final place.</returns>
     public string Keep(string tenant, IncomingModel model)
     {
-        var path = PathOf(tenant, model.Sha256[..2], $"{model.Sha256}.onnx");
-        if (!File.Exists(path))
+        if (model.Files is null)
+            return Keep(tenant, model.Path, model.Version, "onnx");
+
+        // The list comes last: where it is, everything is. Whoever comes at the same time writes the same bytes.
+        var list = PathOf(tenant, model.Version[..2], $"{model.Version}.sha256");
+        var path = PathOf(tenant, model.Version[..2], model.Version, ModelFile.Model);
+        if (!File.Exists(list))
         {
             Directory.CreateDirectory(Path.GetDirectoryName(path)!);
-            ArtifactStore.Seal(model.Path, path);
+            foreach (var file in model.Files)
+                ArtifactStore.Seal(Path.Join(model.Folder, file.Name), PathOf(tenant, model.Version[..2], model.Version, file.Name));
+            var lines = Path.Join(model.Folder, ".list");
+            File.WriteAllLines(lines, model.Files.Select(file => $"{file.Sha256}  {file.Name}"));
+            ArtifactStore.Seal(lines, list);
         }
 
         return FileUri.FromPath(path);
     }
 
-    async Task<(string Sha256, long Bytes)> CopyAsync(Stream content, string path, CancellationToken cancellationToken)
+    /// <param name="path">Of a finished file.</param>
+    /// <returns>URI of the file in its final place.</returns>
+    public string Keep(string tenant, string path, string sha256, string extension)
     {
-        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        await using var file = new FileStream(path, FileMode.CreateNew, FileAccess.Write, FileShare.None);
-        var buffer = new byte[128 * 1024];
-        while (await content.ReadAsync(buffer, cancellationToken) is > 0 and var read)
+        var kept = PathOf(tenant, sha256[..2], $"{sha256}.{extension}");
+        if (!File.Exists(kept))
         {
-            if (file.Length + read > options.Value.MaxModelBytes)
-                throw new FailureException("body_too_large", $"A model may have at most {options.Value.MaxModelBytes} bytes.");
-            hash.AppendData(buffer, 0, read);
-            await file.WriteAsync(buffer.AsMemory(0, read), cancellationToken);
+            Directory.CreateDirectory(Path.GetDirectoryName(kept)!);
+            ArtifactStore.Seal(path, kept);
         }
 
-        return (Convert.ToHexStringLower(hash.GetHashAndReset()), file.Length);
+        return FileUri.FromPath(kept);
+    }
+
+    // By its youngest file: a slow upload is none that was left.
+    bool IsAbandoned(DirectoryInfo folder)
+    {
+        var oldest = clock.GetUtcNow().UtcDateTime - Abandoned;
+        return folder.LastWriteTimeUtc < oldest && folder.EnumerateFiles().All(file => file.LastWriteTimeUtc < oldest);
     }
 }

@@ -1,15 +1,11 @@
-using System.Text.RegularExpressions;
 using Api.Requests;
 using Api.Security;
 using Api.Security.Audit;
 using Contracts;
 using MassTransit;
-using Messaging;
 using Messaging.PlainJson;
-using Messaging.Postgres;
 using Microsoft.AspNetCore.Http;
 using Microsoft.EntityFrameworkCore;
-using Microsoft.Extensions.Options;
 using Npgsql;
 using Sagas.Models;
 using Sagas.Persistence;
@@ -20,12 +16,10 @@ namespace Api.Models;
 /// Brings a file into the registry, once a worker has opened it and scored a few rows with it. The worker looks at it apart from
 /// everything else: a file that kills its reader must not kill the API.
 /// </summary>
-sealed partial class ModelRegistration(
-    PlatformDbContext db, IBus bus, IPublishEndpoint outbox, ModelFiles files, Idempotency idempotency, TenantQuotas quotas,
-    IOptions<ApiOptions> options, TimeProvider clock)
+sealed class ModelRegistration(
+    PlatformDbContext db, InspectionWorker worker, IPublishEndpoint outbox, ModelFiles files, Idempotency idempotency, TenantQuotas quotas, TimeProvider clock)
 {
-    const int LongestDescription = 2000;
-    static readonly TimeSpan ToSend = TimeSpan.FromSeconds(2);
+    public const int LongestDescription = 2000;
 
     public static void Check(string? name, string? description, FieldErrors errors)
     {
@@ -34,9 +28,9 @@ sealed partial class ModelRegistration(
             if (!errors.Has("name"))
                 errors.Add("name", "field_missing", "Name the model.");
         }
-        else if (!Name().IsMatch(name))
+        else if (!ModelName.IsName(name))
         {
-            errors.Add("name", "name_invalid", "Must be 1 to 100 letters, digits, dots, dashes or underscores, and begin with a letter or digit.");
+            errors.Add("name", "name_invalid", ModelName.Rule);
         }
 
         if (description?.Length > LongestDescription)
@@ -50,21 +44,24 @@ sealed partial class ModelRegistration(
     {
         if (await idempotency.FindAsync(key, cancellationToken) is { } first)
             return first;
-        if (await FindAsync(name, file.Sha256, cancellationToken) is { } known)
+        if (await FindAsync(name, file.Version, cancellationToken) is { } known)
             return await idempotency.SaveAsync(key, Answer.Of(StatusCodes.Status200OK, known), () => Task.CompletedTask, cancellationToken);
 
         await quotas.CheckBytesAsync(file.Bytes, cancellationToken);
-        var inspected = await InspectAsync(file, cancellationToken);
+        var inspected = await worker.AskAsync<InspectModel, ModelInspected>(new InspectModel(file.Uri, file.Version, file.Files), file.Field, cancellationToken);
         var model = new RegisteredModel
         {
             Tenant = caller.Tenant,
             Name = name,
-            Version = file.Sha256,
+            Version = file.Version,
             Uri = files.Keep(caller.Tenant, file),
             Bytes = file.Bytes,
             Description = description ?? inspected.Signature.Metadata.GetValueOrDefault("description"),
             Signature = WireJson.Write(inspected.Signature),
             RowsPerSecond = inspected.RowsPerSecond,
+            Files = file.Files is null ? null : WireJson.Write(file.Files),
+            PeakLoadBytes = inspected.PeakLoadBytes,
+            PeakBatchBytes = inspected.PeakBatchBytes,
             RegisteredAt = clock.GetUtcNow(),
         };
         try
@@ -83,7 +80,7 @@ sealed partial class ModelRegistration(
         {
             // Somebody registered the same file at the same time.
             db.ChangeTracker.Clear();
-            var twin = await FindAsync(name, file.Sha256, cancellationToken) ?? throw new InvalidOperationException($"Version {file.Sha256} of {name} is both there and not.", e);
+            var twin = await FindAsync(name, file.Version, cancellationToken) ?? throw new InvalidOperationException($"Version {file.Version} of {name} is both there and not.", e);
             return await idempotency.SaveAsync(key, Answer.Of(StatusCodes.Status200OK, twin), () => Task.CompletedTask, cancellationToken);
         }
     }
@@ -97,45 +94,4 @@ sealed partial class ModelRegistration(
 
     async Task<ModelVersionView?> FindAsync(string name, string version, CancellationToken cancellationToken) =>
         await db.FindModelAsync(name, version, cancellationToken) is { } model ? ModelVersionView.Of(model) : null;
-
-    // By the bus itself: the scope's own client would write the question to the outbox, where it waits for a commit that waits for the answer.
-    async Task<ModelInspected> InspectAsync(IncomingModel file, CancellationToken cancellationToken)
-    {
-        try
-        {
-            var client = bus.CreateRequestClient<InspectModel>(RequestTimeout.After(ms: (int)options.Value.InspectTimeout.TotalMilliseconds));
-            // On a thread of its own: the first question of a process blocks its caller until the broker is there.
-            var question = Task.Run(() => client.GetResponse<ModelInspected, ModelRefused>(
-                new InspectModel(file.Uri, file.Sha256), message => message.UseExecute(context => context.BypassOutbox()), cancellationToken), cancellationToken);
-            // The client's own time begins when its question is sent, which it is not while the broker is away.
-            var answer = await question.WaitAsync(options.Value.InspectTimeout + ToSend, clock, cancellationToken);
-            if (answer.Is(out Response<ModelRefused>? refused))
-                throw Refused(file, refused!.Message.Failure);
-            return answer.Is(out Response<ModelInspected>? inspected) ? inspected!.Message : throw new InvalidOperationException("Neither answer came.");
-        }
-        catch (RequestTimeoutException e)
-        {
-            throw new FailureException(new Failure("no_worker", "No worker looked at the model in time. Try again when a worker runs."), isTransient: true, e);
-        }
-        catch (Exception e) when (e is TimeoutException || TransientError.IsOutage(e))
-        {
-            throw new FailureException(new Failure("no_worker", "No worker can be asked: the broker is away. Try again later."), isTransient: true, e);
-        }
-        catch (RequestFaultException e)
-        {
-            throw Refused(file, new Failure("model_unusable", $"The model could not be opened: {e.Fault?.Exceptions.FirstOrDefault()?.Message}"), e);
-        }
-    }
-
-    // The worker names the model's inputs; the caller gave a file that has them.
-    static FailureException Refused(IncomingModel file, Failure failure, Exception? inner = null)
-    {
-        IReadOnlyList<FieldFailure> fields = failure.Fields.Count == 0
-            ? [new FieldFailure(file.Field, failure.Code, failure.Message)]
-            : [.. failure.Fields.Select(f => f with { Field = $"{file.Field}.{f.Field}" })];
-        return new FailureException(failure with { Fields = fields }, inner: inner);
-    }
-
-    [GeneratedRegex("^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$", RegexOptions.CultureInvariant)]
-    private static partial Regex Name();
 }

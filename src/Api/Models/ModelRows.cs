@@ -7,15 +7,21 @@ namespace Api.Models;
 
 static class ModelRows
 {
-    public const string Latest = "latest";
-
     public static ModelSignature ReadSignature(this RegisteredModel model) => WireJson.Read<ModelSignature>(model.Signature);
 
-    /// <param name="version">A sha256, or null or <c>latest</c> for the version registered last.</param>
+    public static IReadOnlyDictionary<string, string> ReadLabels(this RegisteredModel model) => WireJson.Read<SortedDictionary<string, string>>(model.Labels);
+
+    public static IReadOnlyList<ModelFile>? ReadFiles(this RegisteredModel model) => model.Files is null ? null : WireJson.Read<IReadOnlyList<ModelFile>>(model.Files);
+
+    public static ModelRef Reference(this RegisteredModel model) => new(model.Name, model.Version, model.Uri, model.ReadFiles(), model.PeakBatchBytes);
+
+    /// <param name="reference">A sha256, an alias, or null or <c>latest</c> for the version registered last.</param>
     public static Task<RegisteredModel?> FindModelAsync(
-        this PlatformDbContext db, string name, string? version, CancellationToken cancellationToken) =>
+        this PlatformDbContext db, string name, string? reference, CancellationToken cancellationToken) =>
         db.Models.AsNoTracking()
-            .Where(m => m.Name == name && (version == null || version == Latest || m.Version == version))
+            // An alias never looks like a sha256, so at most one of the two is meant.
+            .Where(m => m.Name == name && (reference == null || reference == ModelName.Latest || m.Version == reference
+                || db.ModelAliases.Any(a => a.Tenant == m.Tenant && a.Model == m.Name && a.Alias == reference && a.Version == m.Version)))
             .OrderByDescending(m => m.RegisteredAt).ThenBy(m => m.Version)
             .FirstOrDefaultAsync(cancellationToken);
 }

@@ -7,10 +7,11 @@ using Microsoft.Net.Http.Headers;
 
 namespace Api.Models;
 
-/// <summary>What a request to register a model brought: in JSON with a URI, as a form with a file, or the bare file.</summary>
+/// <summary>What a request to register a model brought: in JSON with a URI, as a form with its files, or the bare file.</summary>
 sealed record ModelUpload(string? Name, string? Description, IncomingModel? File, FieldErrors Errors) : IDisposable
 {
     const int LongestField = 16 * 1024;
+    const string Model = "file";
 
     public void Dispose() => File?.Dispose();
 
@@ -66,37 +67,48 @@ sealed record ModelUpload(string? Name, string? Description, IncomingModel? File
     {
         if (string.IsNullOrEmpty(boundary) || boundary.Length > 200)
             throw Malformed();
-        var errors = new FieldErrors();
-        var upload = new ModelUpload(null, null, null, errors);
+        using var incoming = files.Open(tenant);
+        var upload = new ModelUpload(null, null, null, new FieldErrors());
         try
         {
             var form = new MultipartReader(boundary, body);
             while (await form.ReadNextSectionAsync(cancellationToken) is { } section)
-                upload = await upload.AddAsync(section, tenant, files, cancellationToken);
-            ModelRegistration.Check(upload.Name, upload.Description, errors);
-            if (upload.File is null)
-                errors.Add("file", "field_missing", "The form has no file.");
-            errors.ThrowIfAny();
+                upload = await upload.AddAsync(section, incoming, cancellationToken);
+        }
+        catch (Exception e) when (e is InvalidDataException or IOException and not BadHttpRequestException)
+        {
+            throw Malformed();
+        }
+
+        ModelRegistration.Check(upload.Name, upload.Description, upload.Errors);
+        upload = upload with { File = incoming.TryFinish(Model) };
+        if (upload.File is null)
+            upload.Errors.Add(Model, "field_missing", "The form has no file.");
+        try
+        {
+            upload.Errors.ThrowIfAny();
             return upload;
         }
-        catch (Exception e)
+        catch
         {
             upload.Dispose();
-            if (e is InvalidDataException or IOException and not BadHttpRequestException)
-                throw Malformed();
             throw;
         }
     }
 
-    async Task<ModelUpload> AddAsync(MultipartSection section, string tenant, ModelFiles files, CancellationToken cancellationToken)
+    async Task<ModelUpload> AddAsync(MultipartSection section, IncomingFiles incoming, CancellationToken cancellationToken)
     {
         var part = section.GetContentDispositionHeader();
         var field = HeaderUtilities.RemoveQuotes(part?.Name ?? default).Value ?? "";
         if (part?.IsFileDisposition() == true)
         {
-            if (File is not null)
-                throw new FailureException("duplicate_field", "The form has two files.", new FieldFailure(field, "duplicate_field", "Send one file."));
-            return this with { File = await files.TakeAsync(tenant, section.Body, "file", cancellationToken) };
+            var name = HeaderUtilities.RemoveQuotes(part.FileNameStar.HasValue ? part.FileNameStar : part.FileName).Value ?? "";
+            // Whatever its file is called: the others are what is called as the model says.
+            if (field == Model || name == ModelFile.Model)
+                await incoming.TakeModelAsync(section.Body, Model, cancellationToken);
+            else
+                await incoming.TakeOtherAsync(section.Body, name, field, cancellationToken);
+            return this;
         }
 
         var text = await new StreamReader(section.Body).ReadBlockAsync(LongestField, cancellationToken);

@@ -24,18 +24,20 @@ static class EndpointsApi
     }
 
     /// <param name="name">A model's name, or <c>name@alias</c>.</param>
-    static async Task ScoreAsync(HttpContext context, string name, ServedModels models, IWorkerScoring workers, IOptions<OnlineScoringApiOptions> options, TimeProvider clock)
+    /// <param name="adapter">Name of a LoRA adapter of that version.</param>
+    static async Task ScoreAsync(
+        HttpContext context, string name, string? adapter, ServedModels models, IWorkerScoring workers, IOptions<OnlineScoringApiOptions> options, TimeProvider clock)
     {
         var timeout = options.Value.Timeout(AskedTimeout(context.Request), ScoringHeaders.Timeout);
         using var time = new CancellationTokenSource(timeout, clock);
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(time.Token, context.RequestAborted);
         try
         {
-            var model = await models.FindAsync(context.Caller().Tenant, name, stop.Token);
+            var (model, adapterUri) = await models.FindAsync(context.Caller().Tenant, name, adapter, stop.Token);
             // All of it is here before a worker is asked: a slow sender holds none.
             using var body = await PooledBody.ReadAsync(context.Request, options.Value.MaxBodyBytes, "Api:OnlineScoring:MaxBodyBytes", stop.Token);
             using var answer = new PooledAnswer();
-            await workers.ScoreAsync(model, null, body.Memory, timeout, answer, stop.Token);
+            await workers.ScoreAsync(model, adapterUri, body.Memory, timeout, answer, stop.Token);
             context.Response.ContentType = "application/json";
             context.Response.ContentLength = answer.Written.Length;
             await context.Response.Body.WriteAsync(answer.Written, stop.Token);

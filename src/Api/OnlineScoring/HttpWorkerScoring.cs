@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Globalization;
 using System.Net;
 using System.Net.Http.Headers;
 using System.Net.Http.Json;
@@ -62,6 +63,7 @@ sealed class HttpWorkerScoring : IWorkerScoring, IDisposable
         request.Headers.TryAddWithoutValidation(ScoringHeaders.Model, model.Name);
         request.Headers.TryAddWithoutValidation(ScoringHeaders.Sha256, model.Sha256);
         request.Headers.TryAddWithoutValidation(ScoringHeaders.Uri, model.Uri);
+        request.Headers.TryAddWithoutValidation(ScoringHeaders.Memory, model.MemoryBytes.ToString(CultureInfo.InvariantCulture));
         request.Headers.TryAddWithoutValidation(ScoringHeaders.Timeout, $"{Math.Max(1, (int)timeout.TotalMilliseconds)}");
         if (adapterUri is not null)
             request.Headers.TryAddWithoutValidation(ScoringHeaders.Adapter, adapterUri);

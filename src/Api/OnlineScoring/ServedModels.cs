@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using Api.Models;
 using Contracts;
+using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Options;
 using Sagas.Persistence;
@@ -12,32 +13,40 @@ sealed class ServedModels(IServiceScopeFactory scopes, IOptions<OnlineScoringApi
 {
     const int MostRemembered = 10_000;
 
-    readonly ConcurrentDictionary<(string Tenant, string Name), Remembered> _known = [];
+    readonly ConcurrentDictionary<(string Tenant, string Name, string? Adapter), Remembered> _known = [];
 
     /// <param name="name">A model's, or <c>name@alias</c>, or <c>name@sha256</c>.</param>
-    /// <exception cref="FailureException"><c>model_not_found</c>.</exception>
-    public async ValueTask<ModelRef> FindAsync(string tenant, string name, CancellationToken cancellationToken)
+    /// <param name="adapter">Name of LoRA weights of that version; null for none.</param>
+    /// <exception cref="FailureException"><c>model_not_found</c>, <c>adapter_not_found</c>.</exception>
+    public async ValueTask<Served> FindAsync(string tenant, string name, string? adapter, CancellationToken cancellationToken)
     {
         var now = clock.GetTimestamp();
-        if (_known.TryGetValue((tenant, name), out var known) && clock.GetElapsedTime(known.At, now).TotalMilliseconds < options.Value.ResolvedMilliseconds)
+        if (_known.TryGetValue((tenant, name, adapter), out var known) && clock.GetElapsedTime(known.At, now).TotalMilliseconds < options.Value.ResolvedMilliseconds)
             return known.Model;
-        var model = await ReadAsync(tenant, name, cancellationToken);
+        var model = await ReadAsync(tenant, name, adapter, cancellationToken);
         if (_known.Count >= MostRemembered)
             _known.Clear();
-        _known[(tenant, name)] = new Remembered(model, now);
+        _known[(tenant, name, adapter)] = new Remembered(model, now);
         return model;
     }
 
-    async Task<ModelRef> ReadAsync(string tenant, string name, CancellationToken cancellationToken)
+    async Task<Served> ReadAsync(string tenant, string name, string? adapter, CancellationToken cancellationToken)
     {
-        var at = name.IndexOf('@', StringComparison.Ordinal);
-        var (model, version) = at < 0 ? (name, null) : (name[..at], name[(at + 1)..]);
+        var asked = ModelName.Parse(name);
         await using var scope = scopes.CreateAsyncScope();
         scope.ServiceProvider.GetRequiredService<DataScope>().See(tenant);
-        var found = await scope.ServiceProvider.GetRequiredService<PlatformDbContext>().FindModelAsync(model, version, cancellationToken)
+        var db = scope.ServiceProvider.GetRequiredService<PlatformDbContext>();
+        var model = await db.FindModelAsync(asked.Name, asked.Reference, cancellationToken)
             ?? throw new FailureException("model_not_found", $"There is no model {name}. See GET /api/v1/models.");
-        return new ModelRef(found.Name, found.Version, found.Uri);
+        if (adapter is null)
+            return new Served(model.Reference(), null);
+        var weights = await db.ModelAdapters.AsNoTracking().SingleOrDefaultAsync(a => a.Model == model.Name && a.Version == model.Version && a.Name == adapter, cancellationToken)
+            ?? throw new FailureException("adapter_not_found", $"There is no adapter {adapter} of {model.Name}@{model.Version}. See GET /api/v1/models/{model.Name}/versions/{model.Version}/adapters.");
+        return new Served(model.Reference(), weights.Uri);
     }
 
-    sealed record Remembered(ModelRef Model, long At);
+    sealed record Remembered(Served Model, long At);
 }
+
+/// <param name="AdapterUri">LoRA weights in place of the model's own; null for none.</param>
+sealed record Served(ModelRef Model, string? AdapterUri);

@@ -42,7 +42,7 @@ sealed class TenantQuotas(PlatformDbContext db, IOptions<QuotaOptions> options)
     {
         if (options.Value.StoredBytes is not (> 0 and var most))
             return;
-        var stored = await db.Models.SumAsync(m => m.Bytes, cancellationToken) + await db.WorkJobs.SumAsync(j => j.ResultBytes, cancellationToken);
+        var stored = await db.Models.SumAsync(m => m.Bytes, cancellationToken) + await db.ModelAdapters.SumAsync(a => a.Bytes, cancellationToken) + await db.WorkJobs.SumAsync(j => j.ResultBytes, cancellationToken);
         if (stored + more > most)
             throw new FailureException("storage_limit_reached", $"Your tenant has {stored} of {most} bytes stored. Ask the platform's operator for more.");
     }

@@ -46,4 +46,11 @@ public sealed class InferenceOptions
     /// <summary>How long a dry run may take before the model is refused, in seconds. Default: 20.</summary>
     [Range(1, 600)]
     public int DryRunSeconds { get; set; } = 20;
+
+    /// <summary>Memory that a model may take when it is tried, in MiB, 64 to 1,048,576. Default: 4096.</summary>
+    [Range(64, 1_048_576)]
+    public int InspectMemoryMegabytes { get; set; } = 4096;
+
+    /// <summary>Where models are copied to be tried, and gone afterwards. Default: empty, the system's folder for temporary files.</summary>
+    public string InspectFolder { get; set; } = "";
 }

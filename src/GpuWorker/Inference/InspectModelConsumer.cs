@@ -3,16 +3,25 @@ using MassTransit;
 
 namespace GpuWorker.Inference;
 
-public sealed class InspectModelConsumer(ModelInspector inspector) : IConsumer<InspectModel>
+public sealed class InspectModelConsumer(ModelInspector inspector) : IConsumer<InspectModel>, IConsumer<InspectAdapter>
 {
     public async Task Consume(ConsumeContext<InspectModel> context)
     {
         try
         {
-            // Off the transport's thread: the dry run computes.
-            var inspected = await Task.Run(
-                () => inspector.Inspect(context.Message.Uri, context.Message.Sha256, context.CancellationToken), context.CancellationToken);
-            await context.RespondAsync(inspected);
+            await context.RespondAsync(await inspector.InspectAsync(context.Message, context.CancellationToken));
+        }
+        catch (FailureException error) when (!error.IsTransient)
+        {
+            await context.RespondAsync(new ModelRefused(context.Message.Sha256, error.Failure));
+        }
+    }
+
+    public async Task Consume(ConsumeContext<InspectAdapter> context)
+    {
+        try
+        {
+            await context.RespondAsync(await inspector.InspectAsync(context.Message, context.CancellationToken));
         }
         catch (FailureException error) when (!error.IsTransient)
         {

@@ -1,159 +1,61 @@
 using Artifacts;
 using Contracts;
-using Interop.OnnxRuntime;
+using GpuWorker.Inference.Inspection;
 using Microsoft.Extensions.Options;
+using ServiceDefaults;
 
 namespace GpuWorker.Inference;
 
-/// <summary>
-/// Reads a model file that nobody vouches for: what it takes and gives, whether rows of a table can be fed to it, which columns come
-/// out, and how fast one worker slot scores.
-/// </summary>
-public sealed class ModelInspector(OnnxEnvironment environment, ArtifactStore artifacts, IOptions<InferenceOptions> options, TimeProvider time)
+/// <summary>Has model files that nobody vouches for looked at, each in a process of its own over a private copy. This one never opens them.</summary>
+public sealed class ModelInspector(ArtifactStore artifacts, IOptions<InferenceOptions> options, TimeProvider time) : IDisposable
 {
-    static readonly TimeSpan Measured = TimeSpan.FromMilliseconds(400);
-    static readonly TimeSpan Window = TimeSpan.FromMilliseconds(20);
-    static readonly TimeSpan LongestStep = TimeSpan.FromMilliseconds(50);
+    // Each may take as much memory as one may have, and measures how fast it is.
+    readonly SemaphoreSlim atOnce = new(Math.Max(1, Environment.ProcessorCount / 2));
 
-    // Two different numbers, neither of them a likely width: what follows the rows shows itself.
-    static readonly int[] ProbeRows = [3, 5];
-
-    /// <exception cref="FailureException">The model is refused: <c>model_invalid</c>, <c>model_changed</c>, <c>model_unsupported_operator</c>,
-    /// <c>model_shape_unfeedable</c>, <c>model_output_unusable</c>, <c>model_dry_run_failed</c>, <c>model_too_slow</c>.</exception>
-    public ModelInspected Inspect(string uri, string sha256, CancellationToken cancellationToken = default)
+    /// <exception cref="FailureException">The model is refused: <c>model_missing</c>, <c>model_changed</c>, <c>model_invalid</c>,
+    /// <c>model_unsupported_operator</c>, <c>model_dry_run_failed</c>, <c>model_too_slow</c>, <c>model_too_large</c>, <c>model_crashed</c>.
+    /// Or nobody can tell: <c>inspection_unavailable</c>.</exception>
+    public async Task<ModelInspected> InspectAsync(InspectModel asked, CancellationToken cancellationToken = default)
     {
-        using var session = ModelSession.Open(environment, artifacts.LocalPath(uri, ArtifactAccess.Read, "model"), sha256, options.Value);
-        using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(options.Value.DryRunSeconds), time);
-        using var stop = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
-        try
-        {
-            return Inspect(session, stop.Token);
-        }
-        catch (OperationCanceledException error) when (!cancellationToken.IsCancellationRequested)
-        {
-            throw new FailureException(new Failure("model_too_slow",
-                $"A dry run of a few rows took more than {options.Value.DryRunSeconds} s; the model cannot score tables (Inference:DryRunSeconds)."), inner: error);
-        }
+        var report = await RunAsync(asked.Uri, asked.Sha256, asked.Files, null, cancellationToken);
+        // Only what was asked about may be vouched for, whatever the child says.
+        return report.Model is { } model ? model with { Sha256 = asked.Sha256 } : throw new InvalidOperationException("The child reported on something else.");
     }
 
-    ModelInspected Inspect(ModelSession session, CancellationToken stop)
+    /// <exception cref="FailureException">As for a model, and <c>adapter_invalid</c>, <c>adapter_does_not_fit</c>.</exception>
+    public async Task<AdapterInspected> InspectAsync(InspectAdapter asked, CancellationToken cancellationToken = default)
     {
-        var onnx = session.Onnx;
-        var metadata = ModelMetadata.Read(onnx.Info.Metadata);
-        var layouts = InputLayout.Of(onnx.Inputs, metadata.Features);
-        CheckFeatures(layouts, metadata.Features);
-        var (columns, secondsPerRow, rows) = DryRun(onnx, layouts, metadata, stop);
-        var signature = new ModelSignature(
-            [.. onnx.Inputs.Select(Tensor)], [.. onnx.Outputs.Select(Tensor)], columns, metadata.Features, metadata.AllowMissing, metadata.AllowNaN,
-            onnx.Info.Metadata, session.File.Producer);
-        return new ModelInspected(session.Sha256, signature, Measure(session, signature, layouts, rows, secondsPerRow, stop));
+        await RunAsync(asked.Base.Uri, asked.Base.Sha256, asked.Base.Files, asked, cancellationToken);
+        return new AdapterInspected(asked.Sha256);
     }
 
-    static void CheckFeatures(IReadOnlyList<InputLayout> layouts, IReadOnlyList<string>? features)
-    {
-        if (features is null || layouts.Count > 1)
-            return;
-        if (layouts[0].Features != features.Count)
-        {
-            throw new FailureException("model_invalid",
-                $"The model's metadata lists {features.Count} features, and its input {layouts[0].Name} takes {layouts[0].Features} values a row.");
-        }
-    }
+    public void Dispose() => atOnce.Dispose();
 
-    (IReadOnlyList<OutputColumn> Columns, double SecondsPerRow, GeneratedRows Rows) DryRun(
-        OnnxSession onnx, IReadOnlyList<InputLayout> layouts, ModelMetadata metadata, CancellationToken stop)
+    async Task<InspectionReport> RunAsync(string uri, string sha256, IReadOnlyList<ModelFile>? files, InspectAdapter? adapter, CancellationToken cancellationToken)
     {
-        var rows = new GeneratedRows(constant: false);
+        var settings = options.Value;
+        await atOnce.WaitAsync(cancellationToken);
         try
         {
-            return Probe(rows);
-        }
-        catch (OnnxException)
-        {
-            // Numbers that the model uses as indices may not be any: all zero is the mildest input there is.
-            rows = new GeneratedRows(constant: true);
-        }
-        try
-        {
-            return Probe(rows);
-        }
-        catch (OnnxException error)
-        {
-            throw new FailureException(new Failure("model_dry_run_failed", $"The model fails on made-up rows: {error.Message}"), inner: error);
-        }
-
-        (IReadOnlyList<OutputColumn>, double, GeneratedRows) Probe(GeneratedRows generated)
-        {
-            IReadOnlyList<OutputColumn>? columns = null;
-            var (seconds, count) = (0.0, 1);
-            foreach (var probe in layouts[0].Batch > 0 ? [layouts[0].Batch] : ProbeRows)
+            using var folder = InspectionFolder.Create(artifacts, settings, time.GetUtcNow());
+            // Off the transport's thread: a model may have gigabytes.
+            await Task.Run(() =>
             {
-                var started = time.GetTimestamp();
-                var values = Run(onnx, layouts, generated, probe, stop);
-                (seconds, count) = (time.GetElapsedTime(started).TotalSeconds, probe);
-                try
-                {
-                    var found = OutputColumns.Of(onnx.Outputs, values, probe, metadata.Classes);
-                    if (columns is not null && !columns.SequenceEqual(found))
-                        throw new FailureException("model_output_unusable", $"The model gives {columns.Count} values a row for some rows and {found.Count} for others.");
-                    columns = found;
-                }
-                finally
-                {
-                    foreach (var value in values)
-                        value.Dispose();
-                }
-            }
-            return (columns!, seconds / count, generated);
+                folder.AddModel(uri, sha256, files);
+                if (adapter is not null)
+                    folder.AddAdapter(adapter.Uri, adapter.Sha256);
+                folder.AddTask(new InspectionTask(
+                    Path.GetFullPath(NativeParts.OnnxRuntime(settings.LibraryPath)), sha256, files, adapter?.Sha256, settings.MaxModelBytes, settings.DryRunSeconds));
+            }, cancellationToken);
+            return await new InspectionProcess(settings, time).RunAsync(folder, cancellationToken);
         }
-    }
-
-    IReadOnlyList<OnnxValue> Run(OnnxSession onnx, IReadOnlyList<InputLayout> layouts, GeneratedRows generated, int rows, CancellationToken stop)
-    {
-        var inputs = new List<OnnxInput>();
-        try
+        catch (IOException error)
         {
-            foreach (var layout in layouts)
-                inputs.Add(new OnnxInput(layout.Name, generated.Tensor(layout, rows)));
-            foreach (var input in onnx.Inputs.Where(input => input.Type.Kind == OnnxKind.Optional))
-                inputs.Add(new OnnxInput(input.Name, OnnxValue.None(environment, input.Type.Inner!)));
-            return onnx.Run([.. inputs], cancellationToken: stop);
+            throw new FailureException(new Failure("inspection_unavailable", "The worker cannot copy the model to try it. Try again later."), inner: error);
         }
         finally
         {
-            foreach (var input in inputs)
-                input.Value.Dispose();
+            atOnce.Release();
         }
     }
-
-    double Measure(
-        ModelSession session, ModelSignature signature, IReadOnlyList<InputLayout> layouts, GeneratedRows generated, double secondsPerRow, CancellationToken stop)
-    {
-        var rows = (int)Math.Clamp(LongestStep.TotalSeconds / Math.Max(secondsPerRow, 1e-9), Math.Max(layouts[0].Batch, 1), RowScorer.DefaultCapacity);
-        using var scorer = new RowScorer(environment, session, signature, [.. layouts.Select(layout => layout.Name)], rows);
-        using var run = new OnnxRunOptions();
-        using var registration = stop.UnsafeRegister(static state => ((OnnxRunOptions)state!).Terminate(), run);
-        scorer.Begin(rows);
-        generated.Pack(scorer, rows);
-        // The first run finds the outputs' shapes, and is slower.
-        scorer.Run(run);
-        // The best window: what other work on the machine takes away is not the model's speed.
-        var (best, begun) = (0.0, time.GetTimestamp());
-        while (time.GetElapsedTime(begun) < Measured)
-        {
-            var (scored, started) = (0L, time.GetTimestamp());
-            do
-            {
-                scorer.Run(run);
-                scored += rows;
-            }
-            while (time.GetElapsedTime(started) < Window);
-            best = Math.Max(best, scored / time.GetElapsedTime(started).TotalSeconds);
-        }
-        return best;
-    }
-
-    static ModelTensor Tensor(OnnxPort port) => new(
-        port.Name, port.Type.ToString(), port.Type.Shape is null ? null : [.. port.Type.Shape.Select(size => size <= 0 ? -1 : size)],
-        port.Type.Kind == OnnxKind.Optional);
 }

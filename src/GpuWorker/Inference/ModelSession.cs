@@ -1,5 +1,4 @@
 using System.Security.Cryptography;
-using Artifacts;
 using Contracts;
 using Interop.OnnxRuntime;
 
@@ -36,18 +35,16 @@ public sealed class ModelSession : IDisposable
     }
 
     /// <summary>Reads, checks and opens a model file, which may be anything at all.</summary>
-    /// <param name="sha256">What the file must have; <c>model_changed</c> otherwise.</param>
+    /// <param name="sha256">The version: what the file, or with others the list of them, must have; <c>model_changed</c> otherwise.</param>
     /// <exception cref="FailureException"><c>model_missing</c>, <c>model_changed</c>, <c>model_invalid</c>, <c>model_unsupported_operator</c>.</exception>
     public static ModelSession Open(OnnxEnvironment environment, string path, string sha256, InferenceOptions options)
     {
         var bytes = Read(path, options.MaxModelBytes);
         var actual = Convert.ToHexStringLower(SHA256.HashData(bytes));
-        if (!string.Equals(actual, sha256, StringComparison.OrdinalIgnoreCase))
-            throw new FailureException("model_changed", $"The model file has sha256 {actual} where {sha256} was expected; register the model again.");
-        var file = Parse(bytes, path);
+        var file = Version(bytes, path, ref actual, sha256);
         try
         {
-            var session = OnnxSession.FromBytes(environment, bytes, new OnnxSessionOptions
+            var settings = new OnnxSessionOptions
             {
                 IntraOpThreads = 1,
                 InterOpThreads = 1,
@@ -55,8 +52,10 @@ public sealed class ModelSession : IDisposable
                 MemoryPattern = false,
                 SharedArena = options.ArenaMegabytes > 0,
                 Providers = options.EffectiveProviders,
-                Config = Config(path, options),
-            });
+                Config = options.CpuFallback ? new Dictionary<string, string>() : new Dictionary<string, string> { [OnnxSessionOptions.NoCpuFallback] = "1" },
+            };
+            // What lies beside a file is only found from the file.
+            var session = file.ExternalFiles.Count > 0 ? OnnxSession.FromFile(environment, path, settings) : OnnxSession.FromBytes(environment, bytes, settings);
             return new ModelSession(actual, session, file, bytes.Length);
         }
         catch (OnnxException error)
@@ -67,16 +66,43 @@ public sealed class ModelSession : IDisposable
 
     public void Dispose() => Onnx.Dispose();
 
-    // Without the CPU in the list nothing may run there.
-    static Dictionary<string, string> Config(string path, InferenceOptions options)
+    /// <summary>The version of a model that is in a folder and in no registry.</summary>
+    /// <exception cref="FailureException">It is no model.</exception>
+    internal static string VersionAt(string path, long mostBytes)
     {
-        var config = new Dictionary<string, string> { ["session.model_external_initializers_file_folder_path"] = Path.GetDirectoryName(path)! };
-        if (!options.CpuFallback)
-            config[OnnxSessionOptions.NoCpuFallback] = "1";
-        return config;
+        var bytes = Read(path, mostBytes);
+        return Version(Convert.ToHexStringLower(SHA256.HashData(bytes)), Parse(bytes, path), path);
     }
 
-    static byte[] Read(string path, long most)
+    static string Version(string sha256, OnnxModelFile file, string path) =>
+        ModelFile.VersionOf(sha256, file.ExternalFiles.Select(name => (name, HashOf(Path.Combine(Path.GetDirectoryName(path)!, name)))));
+
+    // Which files there are besides, the model says itself: a version fixes them all.
+    static OnnxModelFile Version(byte[] bytes, string path, ref string actual, string expected)
+    {
+        var isSame = string.Equals(actual, expected, StringComparison.OrdinalIgnoreCase);
+        OnnxModelFile? file = null;
+        try
+        {
+            file = Parse(bytes, path);
+            actual = Version(actual, file, path);
+        }
+        catch (FailureException) when (!isSame && file is null)
+        {
+            // What is wrong with another file than the one expected does not matter.
+        }
+        return file is not null && string.Equals(actual, expected, StringComparison.OrdinalIgnoreCase)
+            ? file
+            : throw new FailureException("model_changed", $"The model file has sha256 {actual} where {expected} was expected; register the model again.");
+    }
+
+    static string HashOf(string path)
+    {
+        using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 0, FileOptions.SequentialScan);
+        return Convert.ToHexStringLower(SHA256.HashData(stream));
+    }
+
+    internal static byte[] Read(string path, long most)
     {
         try
         {
@@ -93,7 +119,7 @@ public sealed class ModelSession : IDisposable
         }
     }
 
-    static OnnxModelFile Parse(byte[] bytes, string path)
+    internal static OnnxModelFile Parse(byte[] bytes, string path)
     {
         OnnxModelFile file;
         try
@@ -104,25 +130,29 @@ public sealed class ModelSession : IDisposable
         {
             throw new FailureException(new Failure("model_invalid", $"The file is not an ONNX model: {error.Message}. Export the model as .onnx and register that."), inner: error);
         }
-        var folder = RealPath.Of(Path.GetDirectoryName(path)!)!;
         foreach (var external in file.ExternalFiles)
         {
-            if (external.Contains('\0', StringComparison.Ordinal) || RealPath.Of(Path.Combine(folder, external)) is not { } target || !RealPath.IsWithin(target, folder))
+            if (!ModelFile.IsName(external) || new FileInfo(Path.Combine(Path.GetDirectoryName(path)!, external)).LinkTarget is not null)
                 throw new FailureException("model_invalid", $"The model keeps weights in {external}, which is outside its folder; save it as one file.");
-            if (!System.IO.File.Exists(target))
-                throw new FailureException("model_invalid", $"The model keeps weights in {external}, which is not there; save it as one file.");
+            if (!System.IO.File.Exists(Path.Combine(Path.GetDirectoryName(path)!, external)))
+                throw new FailureException("model_invalid", $"The model keeps weights in {external}, which is not there. Send it as a further part of the form, under that name, or save the model as one file.");
         }
         return file;
     }
 
-    static FailureException Refusal(OnnxModelFile file, OnnxException error)
+    internal static void CheckOperators(OnnxModelFile file, OnnxException? error = null)
     {
         var foreign = file.Operators.Where(one => !IsBuiltIn(one.Domain)).Select(one => $"{one.Domain}.{one.Name}").Order().ToArray();
         if (foreign.Length > 0)
         {
-            return new FailureException(new Failure("model_unsupported_operator",
-                $"The model needs operators that are not part of ONNX Runtime: {string.Join(", ", foreign)}. Export it without custom operators. ({error.Message})"), inner: error);
+            throw new FailureException(new Failure("model_unsupported_operator",
+                $"The model needs operators that are not part of ONNX Runtime: {string.Join(", ", foreign)}. Export it without custom operators."), inner: error);
         }
+    }
+
+    static FailureException Refusal(OnnxModelFile file, OnnxException error)
+    {
+        CheckOperators(file, error);
         return error.Code == OnnxErrorCode.NotImplemented || error.Message.Contains("is not a registered function/op", StringComparison.Ordinal)
             ? new FailureException(new Failure("model_unsupported_operator",
                 $"ONNX Runtime {OnnxLibrary.Version} cannot run an operator of the model: {error.Message}"), inner: error)

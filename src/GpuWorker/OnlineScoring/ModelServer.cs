@@ -1,4 +1,3 @@
-using System.Security.Cryptography;
 using Artifacts;
 using Contracts;
 using GpuWorker.Inference;
@@ -66,8 +65,15 @@ public static class ModelServer
         var found = File.Exists(named) ? [named] : Directory.GetFiles(folder, "*.onnx");
         if (found is not [var path])
             throw new FileNotFoundException($"{folder} has {found.Length} .onnx files and no model.onnx; it must have one model.");
-        using var file = File.OpenRead(path);
-        return new ModelRef(Path.GetFileName(Path.GetFullPath(folder)), Convert.ToHexStringLower(SHA256.HashData(file)), new Uri(Path.GetFullPath(path)).AbsoluteUri);
+        try
+        {
+            var version = ModelSession.VersionAt(Path.GetFullPath(path), new InferenceOptions().MaxModelBytes);
+            return new ModelRef(Path.GetFileName(Path.GetFullPath(folder)), version, new Uri(Path.GetFullPath(path)).AbsoluteUri);
+        }
+        catch (FailureException e)
+        {
+            throw new IOException(e.Message, e);
+        }
     }
 
     // By the names of the files that are there: no path is made of what a caller says.

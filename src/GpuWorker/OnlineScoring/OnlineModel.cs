@@ -24,6 +24,7 @@ sealed class OnlineModel
     OnlineModel(ModelSession session, OnnxEnvironment environment)
     {
         (Session, Environment) = (session, environment);
+        TakesOptionalsUnseen = session.File.Operators.Any(one => one.Name == "OptionalGetElement") && session.File.Operators.All(one => one.Name != "OptionalHasElement");
         OutputNames = [.. session.Onnx.Outputs.Select(port => port.Name)];
         ResultTypes = [.. session.Onnx.Outputs.Select(port => port.Type is { Kind: OnnxKind.Sequence, Inner: { Kind: OnnxKind.Map } map } ? map.Inner!.Element : port.Type.Element)];
     }
@@ -48,6 +49,9 @@ sealed class OnlineModel
 
     /// <summary>Of each output's elements; of a map, its values.</summary>
     internal IReadOnlyList<OnnxElementType> ResultTypes { get; }
+
+    /// <summary>The model takes what an optional input holds without asking whether it holds anything: ONNX Runtime 1.30 ends the process when it does not.</summary>
+    internal bool TakesOptionalsUnseen { get; }
 
     internal bool AllowMissing { get; private set; }
 

@@ -253,7 +253,7 @@ ref struct TensorsReader
     readonly ScoringRequest End(OnlineScoringOptions options)
     {
         foreach (var port in model.Session.Onnx.Inputs)
-            if (port.Type.Kind != OnnxKind.Optional && inputs.All(input => input.Name != port.Name))
+            if ((port.Type.Kind != OnnxKind.Optional || model.TakesOptionalsUnseen) && inputs.All(input => input.Name != port.Name))
                 throw Fail("inputs", "input_missing", $"The input {port.Name}, {port.Type}, is missing.");
         var rows = model.Alone is null && outputs.Count == 0 && inputs.Count == model.Session.Onnx.Inputs.Count ? (int)inputs[0].Shape[0] : 0;
         if (inputs.Any(input => input.Tensor is null || input.Shape.Length == 0 || input.Shape[0] != rows))

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Net;
 using System.Security.Cryptography;
 using System.Text;
@@ -40,7 +41,8 @@ static class WorkerScoringApi
 
     static (ModelRef, string?) Choose(HttpRequest request, ArtifactStore artifacts)
     {
-        var model = new ModelRef(Header(request, ScoringHeaders.Model), Header(request, ScoringHeaders.Sha256), Header(request, ScoringHeaders.Uri));
+        _ = long.TryParse(request.Headers[ScoringHeaders.Memory], NumberStyles.None, CultureInfo.InvariantCulture, out var memory);
+        var model = new ModelRef(Header(request, ScoringHeaders.Model), Header(request, ScoringHeaders.Sha256), Header(request, ScoringHeaders.Uri), MemoryBytes: memory);
         return (model, request.Headers[ScoringHeaders.Adapter] is [{ Length: > 0 } adapter, ..] ? artifacts.LocalPath(adapter, ArtifactAccess.Read, "adapter") : null);
     }
 

@@ -25,6 +25,9 @@ public class PlatformDbContext : DbContext
     public DbSet<WorkWorker> WorkWorkers => Set<WorkWorker>();
     public DbSet<BatchJobState> BatchJobs => Set<BatchJobState>();
     public DbSet<RegisteredModel> Models => Set<RegisteredModel>();
+    public DbSet<ModelAlias> ModelAliases => Set<ModelAlias>();
+    public DbSet<ModelAliasMove> ModelAliasMoves => Set<ModelAliasMove>();
+    public DbSet<ModelAdapter> ModelAdapters => Set<ModelAdapter>();
     public DbSet<IdempotentRequest> IdempotentRequests => Set<IdempotentRequest>();
     public DbSet<ApiKey> ApiKeys => Set<ApiKey>();
     public DbSet<AuditEntry> AuditEntries => Set<AuditEntry>();
@@ -59,7 +62,12 @@ public class PlatformDbContext : DbContext
         {
             model.ToTable("models").HasKey(m => new { m.Tenant, m.Name, m.Version });
             model.Property(m => m.Signature).HasColumnType("jsonb");
+            model.Property(m => m.Labels).HasColumnType("jsonb");
+            model.Property(m => m.Files).HasColumnType("jsonb");
         });
+        modelBuilder.Entity<ModelAlias>().ToTable("model_aliases").HasKey(a => new { a.Tenant, a.Model, a.Alias });
+        modelBuilder.Entity<ModelAliasMove>().ToTable("model_alias_moves").HasKey(m => new { m.Tenant, m.Model, m.Alias, m.Seq });
+        modelBuilder.Entity<ModelAdapter>().ToTable("model_adapters").HasKey(a => new { a.Tenant, a.Model, a.Version, a.Name });
         modelBuilder.Entity<IdempotentRequest>(request =>
         {
             request.ToTable("idempotent_requests").HasKey(r => new { r.Tenant, r.Route, r.Key });

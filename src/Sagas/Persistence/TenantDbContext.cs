@@ -22,6 +22,9 @@ public sealed class TenantDbContext(DbContextOptions<TenantDbContext> options) :
         modelBuilder.Entity<WorkUnit>().HasQueryFilter(row => row.Tenant == Tenant);
         modelBuilder.Entity<BatchJobState>().HasQueryFilter(row => row.Tenant == Tenant);
         modelBuilder.Entity<RegisteredModel>().HasQueryFilter(row => row.Tenant == Tenant);
+        modelBuilder.Entity<ModelAlias>().HasQueryFilter(row => row.Tenant == Tenant);
+        modelBuilder.Entity<ModelAliasMove>().HasQueryFilter(row => row.Tenant == Tenant);
+        modelBuilder.Entity<ModelAdapter>().HasQueryFilter(row => row.Tenant == Tenant);
         modelBuilder.Entity<IdempotentRequest>().HasQueryFilter(row => row.Tenant == Tenant);
         modelBuilder.Entity<ApiKey>().HasQueryFilter(row => row.Tenant == Tenant);
         modelBuilder.Entity<AuditEntry>().HasQueryFilter(row => row.Tenant == Tenant);

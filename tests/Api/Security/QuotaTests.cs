@@ -42,7 +42,7 @@ public sealed class QuotaTests : IAsyncLifetime
         await (await UploadAsync("surplus", 500)).ProblemAsync(409, "storage_limit_reached");
         await _host.AddJobAsync(WorkJobState.Completed, null, job => job.ResultBytes = 401);
         await (await SubmitAsync()).ProblemAsync(409, "storage_limit_reached");
-        Directory.EnumerateFiles(_host.Models, "*", SearchOption.AllDirectories).Count().ShouldBe(1);
+        Directory.EnumerateFiles(Path.Combine(_host.Models, "@local"), "*", SearchOption.AllDirectories).Count().ShouldBe(1);
     }
 
     Task<HttpResponseMessage> SubmitAsync() => _host.SubmitAsync(new { model = "risk", input = new { uri = ApiHost.Uri(_host.Inputs, "rows.parquet") } });

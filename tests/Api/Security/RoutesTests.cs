@@ -125,6 +125,8 @@ public sealed class RoutesTests(SecuredHost host)
         (_, "jobId") => host.Job.ToString(),
         (_, "name") => "risk",
         (_, "version") => ApiHost.Version,
+        (_, "alias") => "champion",
+        (_, "adapter") => "house",
         (_, "documentName") => "v1",
         ({ } p, "id") when p.Contains("dead-letters", StringComparison.Ordinal) => host.DeadLetter.ToString(),
         ({ } p, "id") when p.Contains("api-keys", StringComparison.Ordinal) => host.Key,

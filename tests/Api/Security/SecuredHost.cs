@@ -48,6 +48,10 @@ public class SecuredHost : ApiHost
         Key = (await CreateKeyAsync("local", "viewer")).Id;
         Job = await AddJobAsync(WorkJobState.Running, nameof(BatchJobStateMachine.Scoring), job => (job.InputRows, job.TotalUnits) = (10, 1));
         await AddUnitAsync(Job, 0, WorkUnitState.Running, 10);
+        // Past the API: the tests of the audit count its rows.
+        await ExecuteAsync($"INSERT INTO sagas.model_aliases VALUES ('local', 'risk', 'champion', '{Version}', now(), 'test')");
+        await ExecuteAsync($"INSERT INTO sagas.model_alias_moves VALUES ('local', 'risk', 'champion', 1, NULL, '{Version}', now(), 'test', NULL, 'For a test.')");
+        await ExecuteAsync($"INSERT INTO sagas.model_adapters VALUES ('local', 'risk', '{Version}', 'house', '{Version}', '{Uri(Models, $"{Version}.onnx_adapter")}', 1, now(), 'test')");
         await ExecuteAsync(
             $"INSERT INTO messaging.dead (id, queue, reason, message_type, content_type, body) VALUES ('{DeadLetter}', 'nowhere', 'refused', '', 'application/json', '{{}}')");
     }

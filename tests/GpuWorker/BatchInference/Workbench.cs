@@ -4,6 +4,7 @@ using Contracts;
 using Contracts.BatchInference;
 using GpuWorker.BatchInference;
 using GpuWorker.Inference;
+using GpuWorker.Inference.Inspection;
 using Interop.DuckDb;
 using Interop.OnnxRuntime;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -26,7 +27,7 @@ sealed class Workbench : IDisposable
 
     readonly TestFolder folder = new();
     readonly ModelCache models;
-    readonly ModelInspector inspector;
+    readonly ModelTrial trial;
     readonly DuckDbDatabase database;
     readonly ScoringDatabases databases;
     readonly DuckDbConnection connection;
@@ -42,7 +43,7 @@ sealed class Workbench : IDisposable
         options = Options.Create(worker ?? new GpuWorkerOptions { Slots = 1, ThreadsPerSlot = 2 });
         identity = new WorkerIdentity(options);
         models = new ModelCache(Environment.Value, Store, Options.Create(new InferenceOptions()), NullLogger<ModelCache>.Instance);
-        inspector = new ModelInspector(Environment.Value, Store, Options.Create(new InferenceOptions()), TimeProvider.System);
+        trial = new ModelTrial(Environment.Value, new InferenceOptions(), TimeProvider.System);
         Units = new RunningUnits(options, TimeProvider.System);
         databases = new ScoringDatabases(options);
         Scorer = new ShardScorer(Store, models, Environment.Value, identity, databases, TimeProvider.System);
@@ -80,7 +81,7 @@ sealed class Workbench : IDisposable
         var path = Root(Directory.Exists(Root($"samples/models/{name}")) ? $"samples/models/{name}/model.onnx" : $"tests/assets/conformance/{name}/model.onnx");
         var sha256 = Convert.ToHexStringLower(System.Security.Cryptography.SHA256.HashData(File.ReadAllBytes(path)));
         var uri = FileUri.FromPath(path);
-        return (new ModelRef(name, sha256, uri), inspector.Inspect(uri, sha256).Signature);
+        return (new ModelRef(name, sha256, uri), trial.Inspect(path, sha256).Signature);
     }
 
     public string Parquet(string name, string select, string options = "")

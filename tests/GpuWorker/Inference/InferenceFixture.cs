@@ -2,6 +2,7 @@ using System.Security.Cryptography;
 using Artifacts;
 using Contracts;
 using GpuWorker.Inference;
+using GpuWorker.Inference.Inspection;
 using Interop.OnnxRuntime;
 using Microsoft.Extensions.Options;
 using ServiceDefaults;
@@ -14,10 +15,11 @@ public sealed class InferenceFixture : IDisposable
 {
     public InferenceFixture()
     {
+        Settings.InspectFolder = Tried.Path;
         OnnxLibrary.Load(NativeParts.OnnxRuntime());
         Environment = new OnnxEnvironment(OnnxLogSeverity.Error, _ => { }, ArenaBytes);
         Artifacts = new ArtifactStore(new ArtifactOptions { ModelsRoot = Models.Path });
-        Inspector = new ModelInspector(Environment, Artifacts, Options.Create(Settings), TimeProvider.System);
+        Inspector = new ModelInspector(Artifacts, Options.Create(Settings), TimeProvider.System);
     }
 
     /// <summary>Memory of the sessions that ask for the arena.</summary>
@@ -25,11 +27,14 @@ public sealed class InferenceFixture : IDisposable
 
     public TestFolder Models { get; } = new();
 
+    /// <summary>Where models are while they are tried.</summary>
+    public TestFolder Tried { get; } = new();
+
     public OnnxEnvironment Environment { get; }
 
     public ArtifactStore Artifacts { get; }
 
-    public InferenceOptions Settings { get; } = new() { MaxWarmModels = 2, DryRunSeconds = 2 };
+    public InferenceOptions Settings { get; } = new() { MaxWarmModels = 2, DryRunSeconds = 4 };
 
     public ModelInspector Inspector { get; }
 
@@ -43,15 +48,21 @@ public sealed class InferenceFixture : IDisposable
         return new ModelRef(name, Convert.ToHexStringLower(SHA256.HashData(bytes)), new Uri(path).AbsoluteUri);
     }
 
-    public ModelInspected Inspect(ModelRef model) => Inspector.Inspect(model.Uri, model.Sha256);
+    /// <summary>In this process, as the child does it.</summary>
+    public ModelInspected Inspect(ModelRef model) => new ModelTrial(Environment, Settings, TimeProvider.System).Inspect(new Uri(model.Uri).LocalPath, model.Sha256, model.Files);
+
+    /// <summary>In a process of its own.</summary>
+    public Task<ModelInspected> InspectApartAsync(ModelRef model) => Inspector.InspectAsync(new InspectModel(model.Uri, model.Sha256, model.Files));
 
     public ModelSession Open(ModelRef model) =>
         ModelSession.Open(Environment, new Uri(model.Uri).LocalPath, model.Sha256, Settings);
 
     public void Dispose()
     {
+        Inspector.Dispose();
         Environment.Dispose();
         Models.Dispose();
+        Tried.Dispose();
     }
 
     public static string FindConformance()

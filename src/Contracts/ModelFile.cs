@@ -1,0 +1,33 @@
+using System.Security.Cryptography;
+using System.Text;
+
+namespace Contracts;
+
+/// <summary>One file of a model that keeps its weights in others beside the .onnx file.</summary>
+/// <param name="Name">As the model writes it: a plain file name. <see cref="Model"/> for the .onnx file itself.</param>
+/// <param name="Sha256">Lower-case hex.</param>
+public sealed record ModelFile(string Name, string Sha256, long Bytes)
+{
+    public const string Model = "model.onnx";
+
+    const int LongestName = 200;
+
+    /// <summary>A name that leads nowhere but to a file beside the model: no folders, no hidden files.</summary>
+    public static bool IsName(string name) =>
+        name.Length is > 0 and <= LongestName && name[0] != '.' && name != Model && !name.Any(c => c is '/' or '\\' or ':' || char.IsControl(c) || char.IsSurrogate(c));
+
+    /// <summary>
+    /// The version of a model of several files: sha256 of the UTF-8 lines <c>{sha256}  {name}</c>, the .onnx file's first under the name
+    /// <c>model.onnx</c>, then the others' by name in ordinal order, each ended by a line feed. It is what sha256sum prints of them.
+    /// </summary>
+    /// <param name="model">sha256 of the .onnx file.</param>
+    /// <param name="others">Name and sha256 of each other file. None: the version is <paramref name="model"/> itself.</param>
+    public static string VersionOf(string model, IEnumerable<(string Name, string Sha256)> others)
+    {
+        var sorted = others.OrderBy(file => file.Name, StringComparer.Ordinal).ToList();
+        if (sorted.Count == 0)
+            return model;
+        var list = string.Concat(sorted.Prepend((Name: Model, Sha256: model)).Select(file => $"{file.Sha256}  {file.Name}\n"));
+        return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(list)));
+    }
+}
