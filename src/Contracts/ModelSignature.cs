@@ -6,7 +6,13 @@ namespace Contracts;
 /// <param name="Uri">Where the .onnx file lies; content-addressed, never changes. The others lie beside it.</param>
 /// <param name="Files">Every file of the model, the .onnx file first; null where that is all.</param>
 /// <param name="MemoryBytes">Most that it took when it was opened and run at registration; 0 where nobody measured.</param>
-public sealed record ModelRef(string Name, string Sha256, string Uri, IReadOnlyList<ModelFile>? Files = null, long MemoryBytes = 0);
+/// <param name="Golden">What it gave when it was registered; null where that is not known.</param>
+public sealed record ModelRef(string Name, string Sha256, string Uri, IReadOnlyList<ModelFile>? Files = null, long MemoryBytes = 0, ModelGolden? Golden = null);
+
+/// <summary>What a model gave for made-up rows when it was registered. Who opens it compares.</summary>
+/// <param name="IsConstant">The rows were all zero: the model took no others.</param>
+/// <param name="Values">The first numbers of its outputs.</param>
+public sealed record ModelGolden(bool IsConstant, IReadOnlyList<double> Values);
 
 /// <summary>What a model takes and gives, read from the file itself and completed by a dry run at registration.</summary>
 /// <param name="Inputs">In the file's order, without initializers.</param>
@@ -61,7 +67,8 @@ public sealed record InspectModel(string Uri, string Sha256, IReadOnlyList<Model
 /// <param name="RowsPerSecond">Of one worker slot, measured by a dry run on generated rows; 0 for a model that takes no rows.</param>
 /// <param name="PeakLoadBytes">Most memory that opening the model took, above the process without it.</param>
 /// <param name="PeakBatchBytes">Most memory while a micro-batch of 256 rows was scored, the opened model included; for a model that takes no rows, its dry run.</param>
-public sealed record ModelInspected(string Sha256, ModelSignature Signature, double RowsPerSecond, long PeakLoadBytes = 0, long PeakBatchBytes = 0);
+/// <param name="Golden">What it gave for made-up rows; null for a model that takes no rows, or gives no numbers.</param>
+public sealed record ModelInspected(string Sha256, ModelSignature Signature, double RowsPerSecond, long PeakLoadBytes = 0, long PeakBatchBytes = 0, ModelGolden? Golden = null);
 
 public sealed record ModelRefused(string Sha256, Failure Failure);
 

@@ -39,9 +39,11 @@ public sealed class LimitOptions
     [Range(1, 1_000_000)]
     public int CallerScoresBurst { get; init; } = 10_000;
 
-    /// <summary>Requests of one caller that are worked on at once; the next wait for them. Default: 8.</summary>
-    [Range(1, 1_000_000)]
-    public int CallerAtOnce { get; init; } = 8;
+    /// <summary>Requests of one caller that are worked on at once; the next wait for them. Default: 0, two a core.</summary>
+    [Range(0, 1_000_000)]
+    public int CallerAtOnce { get; init; }
+
+    internal int EffectiveAtOnce => CallerAtOnce > 0 ? CallerAtOnce : 2 * Environment.ProcessorCount;
 
     /// <summary>How long a refusal for too many requests is held back, of the second or more it asks for. Default: 250 ms.</summary>
     [Range(typeof(TimeSpan), "00:00:00", "00:00:01")]

@@ -17,7 +17,7 @@ sealed class Turns(IOptions<LimitOptions> limits) : IDisposable
 {
     readonly LimitOptions _limits = limits.Value;
     readonly PartitionedRateLimiter<string> _turns = PartitionedRateLimiter.Create<string, string>(caller => RateLimitPartition.GetConcurrencyLimiter(
-        caller, _ => new ConcurrencyLimiterOptions { PermitLimit = limits.Value.CallerAtOnce, QueueLimit = limits.Value.CallerBurst }));
+        caller, _ => new ConcurrencyLimiterOptions { PermitLimit = limits.Value.EffectiveAtOnce, QueueLimit = limits.Value.CallerBurst }));
 
     public async Task InvokeAsync(HttpContext context, RequestDelegate next, RequestLimits requests)
     {

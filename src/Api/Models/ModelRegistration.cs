@@ -62,6 +62,7 @@ sealed class ModelRegistration(
             Files = file.Files is null ? null : WireJson.Write(file.Files),
             PeakLoadBytes = inspected.PeakLoadBytes,
             PeakBatchBytes = inspected.PeakBatchBytes,
+            Golden = inspected.Golden is null ? null : WireJson.Write(inspected.Golden),
             RegisteredAt = clock.GetUtcNow(),
         };
         try

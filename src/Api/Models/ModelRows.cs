@@ -13,7 +13,8 @@ static class ModelRows
 
     public static IReadOnlyList<ModelFile>? ReadFiles(this RegisteredModel model) => model.Files is null ? null : WireJson.Read<IReadOnlyList<ModelFile>>(model.Files);
 
-    public static ModelRef Reference(this RegisteredModel model) => new(model.Name, model.Version, model.Uri, model.ReadFiles(), model.PeakBatchBytes);
+    public static ModelRef Reference(this RegisteredModel model) => new(
+        model.Name, model.Version, model.Uri, model.ReadFiles(), model.PeakBatchBytes, model.Golden is null ? null : WireJson.Read<ModelGolden>(model.Golden));
 
     /// <param name="reference">A sha256, an alias, or null or <c>latest</c> for the version registered last.</param>
     public static Task<RegisteredModel?> FindModelAsync(

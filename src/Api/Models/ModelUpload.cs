@@ -40,9 +40,9 @@ sealed record ModelUpload(string? Name, string? Description, IncomingModel? File
         try
         {
             if (!string.IsNullOrEmpty(request.Uri))
-                source = store.For(tenant).Pin(request.Uri, ArtifactAccess.Input, "uri");
+                source = await FindAsync(store.For(tenant), request.Uri, cancellationToken);
             else if (!errors.Has("uri"))
-                errors.Add("uri", "field_missing", "Say where the ONNX file is, as file://, or upload it.");
+                errors.Add("uri", "field_missing", "Say where the ONNX file is, as file://, az:// or https://, or upload it.");
         }
         catch (FailureException e)
         {
@@ -50,8 +50,19 @@ sealed record ModelUpload(string? Name, string? Description, IncomingModel? File
         }
 
         errors.ThrowIfAny();
-        await using var content = System.IO.File.OpenRead(source!.Path);
+        using var local = await store.For(tenant).FetchAsync(source!, cancellationToken);
+        await using var content = System.IO.File.OpenRead(local.Path);
         return new ModelUpload(request.Name, request.Description, await files.TakeAsync(tenant, content, "uri", cancellationToken), errors);
+    }
+
+    static async Task<PinnedFile> FindAsync(ArtifactStore store, string uri, CancellationToken cancellationToken)
+    {
+        if (uri.StartsWith("file:", StringComparison.OrdinalIgnoreCase))
+            return store.Pin(uri, ArtifactAccess.Input, "uri");
+        var found = await store.ListAsync(uri, [".onnx"], "uri", cancellationToken);
+        return found is [var one]
+            ? one
+            : throw new FailureException("invalid_request", $"The uri names {found.Count} files; a model is one.", new FieldFailure("uri", "invalid_request", "Name one file."));
     }
 
     static async Task<ModelUpload> ReadBareAsync(HttpRequest request, string tenant, ModelFiles files, CancellationToken cancellationToken)

@@ -125,7 +125,7 @@ static class ModelsApi
 }
 
 /// <param name="Name">1 to 100 letters, digits, dots, dashes or underscores.</param>
-/// <param name="Uri">The ONNX file, as <c>file://</c> within the allowed roots. It is copied.</param>
+/// <param name="Uri">The ONNX file, within the places allowed for inputs: <c>file://</c>, <c>az://</c> or <c>https://</c>. It is copied.</param>
 /// <param name="Description">Without it, the file's own metadata tell.</param>
 public sealed record RegisterModelRequest(string? Name = null, string? Uri = null, string? Description = null);
 

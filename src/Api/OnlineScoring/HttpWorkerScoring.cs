@@ -64,6 +64,8 @@ sealed class HttpWorkerScoring : IWorkerScoring, IDisposable
         request.Headers.TryAddWithoutValidation(ScoringHeaders.Sha256, model.Sha256);
         request.Headers.TryAddWithoutValidation(ScoringHeaders.Uri, model.Uri);
         request.Headers.TryAddWithoutValidation(ScoringHeaders.Memory, model.MemoryBytes.ToString(CultureInfo.InvariantCulture));
+        if (model.Golden is not null)
+            request.Headers.TryAddWithoutValidation(ScoringHeaders.Golden, WireJson.Write(model.Golden));
         request.Headers.TryAddWithoutValidation(ScoringHeaders.Timeout, $"{Math.Max(1, (int)timeout.TotalMilliseconds)}");
         if (adapterUri is not null)
             request.Headers.TryAddWithoutValidation(ScoringHeaders.Adapter, adapterUri);

@@ -25,6 +25,7 @@ public static class ScoringHeaders
     public const string Sha256 = "X-Model-Sha256";
     public const string Uri = "X-Model-Uri";
     public const string Memory = "X-Model-Memory";
+    public const string Golden = "X-Model-Golden";
     public const string Adapter = "X-Adapter-Uri";
     public const string Timeout = "X-Timeout-Ms";
 }

@@ -11,6 +11,9 @@ sealed unsafe class GeneratedRows(bool constant)
 {
     const int Seed = 20011;
 
+    /// <summary>All zero.</summary>
+    internal bool IsConstant => constant;
+
     internal OnnxValue Tensor(InputLayout layout, int rows)
     {
         long[] shape = [rows, .. layout.Shape[1..]];

@@ -108,6 +108,15 @@ public sealed partial class ModelCache(OnnxEnvironment environment, ArtifactStor
     {
         var begun = Stopwatch.GetTimestamp();
         var session = ModelSession.Open(environment, artifacts.LocalPath(model.Uri, ArtifactAccess.Read, "model"), model.Sha256, options.Value);
+        try
+        {
+            SelfTest.Check(session, model.Golden);
+        }
+        catch
+        {
+            session.Dispose();
+            throw;
+        }
         lock (gate)
         {
             if (rowLimits.TryGetValue((session.Sha256, session.Onnx.Provider), out var limit))

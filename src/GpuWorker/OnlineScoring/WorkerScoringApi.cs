@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Net;
 using System.Security.Cryptography;
 using System.Text;
+using System.Text.Json;
 using Artifacts;
 using Contracts;
 using Contracts.OnlineScoring;
@@ -42,8 +43,20 @@ static class WorkerScoringApi
     static (ModelRef, string?) Choose(HttpRequest request, ArtifactStore artifacts)
     {
         _ = long.TryParse(request.Headers[ScoringHeaders.Memory], NumberStyles.None, CultureInfo.InvariantCulture, out var memory);
-        var model = new ModelRef(Header(request, ScoringHeaders.Model), Header(request, ScoringHeaders.Sha256), Header(request, ScoringHeaders.Uri), MemoryBytes: memory);
+        var model = new ModelRef(Header(request, ScoringHeaders.Model), Header(request, ScoringHeaders.Sha256), Header(request, ScoringHeaders.Uri), MemoryBytes: memory, Golden: Golden(request));
         return (model, request.Headers[ScoringHeaders.Adapter] is [{ Length: > 0 } adapter, ..] ? artifacts.LocalPath(adapter, ArtifactAccess.Read, "adapter") : null);
+    }
+
+    static ModelGolden? Golden(HttpRequest request)
+    {
+        try
+        {
+            return request.Headers[ScoringHeaders.Golden] is [{ Length: > 0 } json, ..] ? WireJson.Read<ModelGolden>(json) : null;
+        }
+        catch (JsonException e)
+        {
+            throw new FailureException(new Failure("malformed_json", $"The header {ScoringHeaders.Golden} is not JSON."), inner: e);
+        }
     }
 
     static string Header(HttpRequest request, string name) => request.Headers[name] is [{ Length: > 0 } value, ..]

@@ -38,4 +38,7 @@ public sealed class RegisteredModel
 
     /// <summary>JSON list of <see cref="Contracts.ModelFile"/>; null where the .onnx file is all there is.</summary>
     public string? Files { get; set; }
+
+    /// <summary>JSON of <see cref="Contracts.ModelGolden"/>; null where it is not known.</summary>
+    public string? Golden { get; set; }
 }

@@ -111,7 +111,8 @@ sealed partial class InspectionProcess(InferenceOptions options, TimeProvider ti
     // Deserializing leaves out what is not there.
     static bool IsWhole(ModelInspected model) =>
         model is { Sha256: not null, PeakLoadBytes: >= 0, PeakBatchBytes: >= 0, Signature: { Inputs: not null, Outputs: not null, Columns: not null, Metadata: not null, Producer: not null } }
-        && double.IsFinite(model.RowsPerSecond) && model.RowsPerSecond >= 0;
+        && double.IsFinite(model.RowsPerSecond) && model.RowsPerSecond >= 0
+        && (model.Golden is null || model.Golden.Values is { Count: > 0 and <= SelfTest.MostValues });
 
     Process Start(string folder)
     {

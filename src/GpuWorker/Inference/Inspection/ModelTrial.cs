@@ -90,7 +90,8 @@ sealed class ModelTrial(OnnxEnvironment environment, InferenceOptions options, T
             var (columns, secondsPerRow, rows) = DryRun(onnx, layouts, metadata, stop);
             signature = signature with { Columns = columns };
             var peak = MeasureMemory(onnx, layouts, rows, secondsPerRow, before, stop);
-            return new ModelInspected(session.Sha256, signature, Measure(session, signature, layouts, rows, secondsPerRow, stop), PeakBatchBytes: peak);
+            return new ModelInspected(
+                session.Sha256, signature, Measure(session, signature, layouts, rows, secondsPerRow, stop), PeakBatchBytes: peak, Golden: SelfTest.Record(onnx, metadata.Features, rows.IsConstant));
         }
         catch (FailureException error) when (error.Failure.Code is "model_shape_unfeedable" or "model_output_unusable")
         {

@@ -21,6 +21,7 @@ public sealed class ModelRegistry : Migration
             ADD COLUMN card text,
             ADD COLUMN peak_load_bytes bigint NOT NULL DEFAULT 0,
             ADD COLUMN peak_batch_bytes bigint NOT NULL DEFAULT 0,
+            ADD COLUMN golden text,
             ADD COLUMN files jsonb;
         """;
 
