@@ -27,7 +27,8 @@ sealed class BareServer : IAsyncDisposable
     internal static async Task<BareServer> StartAsync(string model)
     {
         var process = Process.Start(new ProcessStartInfo(
-            Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet", [Path.Combine(AppContext.BaseDirectory, "Benchmarks.dll"), Name, model]) { RedirectStandardOutput = true })!;
+            Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet", [Path.Combine(AppContext.BaseDirectory, "Benchmarks.dll"), Name, model])
+        { RedirectStandardOutput = true })!;
         return new BareServer(process, new Uri(await process.StandardOutput.ReadLineAsync() ?? throw new InvalidOperationException("The bare server did not start.")));
     }
 

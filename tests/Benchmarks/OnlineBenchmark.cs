@@ -75,7 +75,8 @@ static class OnlineBenchmark
         var server = await HostProcess.StartAsync(new HostLaunch("GpuWorker", new Dictionary<string, string>(settings.Select(s => KeyValuePair.Create(s.Name, s.Value)))
         {
             ["DOTNET_TieredPGO"] = "1",
-        }) { Arguments = ["--serve-model", Path.GetDirectoryName(ModelFile)!] });
+        })
+        { Arguments = ["--serve-model", Path.GetDirectoryName(ModelFile)!] });
         await server.ReadyAsync();
         return server;
     }

@@ -45,7 +45,13 @@ public sealed class ScoringHost : Security.SecuredHost
         {
             db.Add(new RegisteredModel
             {
-                Tenant = "local", Name = "fraud", Version = ModelVersion, Uri = Uri(Models, "fraud.onnx"), Signature = WireJson.Write(TwoFeatures), RowsPerSecond = 1, RegisteredAt = DateTimeOffset.UnixEpoch,
+                Tenant = "local",
+                Name = "fraud",
+                Version = ModelVersion,
+                Uri = Uri(Models, "fraud.onnx"),
+                Signature = WireJson.Write(TwoFeatures),
+                RowsPerSecond = 1,
+                RegisteredAt = DateTimeOffset.UnixEpoch,
             });
             return db.SaveChangesAsync();
         });

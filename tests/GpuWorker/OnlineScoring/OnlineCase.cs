@@ -10,9 +10,20 @@ sealed class OnlineCase(JsonElement json, string folder)
 {
     static readonly Dictionary<string, string> Names = new()
     {
-        ["float"] = "FP32", ["double"] = "FP64", ["float16"] = "FP16", ["bfloat16"] = "BF16", ["string"] = "BYTES", ["bool"] = "BOOL",
-        ["int8"] = "INT8", ["int16"] = "INT16", ["int32"] = "INT32", ["int64"] = "INT64",
-        ["uint8"] = "UINT8", ["uint16"] = "UINT16", ["uint32"] = "UINT32", ["uint64"] = "UINT64",
+        ["float"] = "FP32",
+        ["double"] = "FP64",
+        ["float16"] = "FP16",
+        ["bfloat16"] = "BF16",
+        ["string"] = "BYTES",
+        ["bool"] = "BOOL",
+        ["int8"] = "INT8",
+        ["int16"] = "INT16",
+        ["int32"] = "INT32",
+        ["int64"] = "INT64",
+        ["uint8"] = "UINT8",
+        ["uint16"] = "UINT16",
+        ["uint32"] = "UINT32",
+        ["uint64"] = "UINT64",
     };
 
     /// <summary>File of the LoRA adapter; null for none.</summary>
