@@ -29,8 +29,8 @@ public sealed class MemoryTests(ITestOutputHelper output) : IDisposable
         RunAsync(RunParameters.Of("SAGAS_ROWS", 200_000), RunParameters.Of("SAGAS_REQUESTS", 2_000), RunParameters.Of("SAGAS_LOADS", 20), growth: 2);
 
     [Fact, Trait("Category", "Soak")]
-    public Task Memory_stays_over_ten_million_rows_a_hundred_thousand_requests_and_two_hundred_models() =>
-        RunAsync(RunParameters.Of("SAGAS_ROWS", 10_000_000), RunParameters.Of("SAGAS_REQUESTS", 100_000), RunParameters.Of("SAGAS_LOADS", 200), growth: 1.05);
+    public Task Memory_stays_over_forty_million_rows_four_hundred_thousand_requests_and_eight_hundred_models() =>
+        RunAsync(RunParameters.Of("SAGAS_ROWS", 40_000_000), RunParameters.Of("SAGAS_REQUESTS", 400_000), RunParameters.Of("SAGAS_LOADS", 800), growth: 1.05);
 
     async Task RunAsync(int rows, int requests, int loads, double growth)
     {
