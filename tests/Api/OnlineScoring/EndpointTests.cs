@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Http.Json;
 using System.Net.Sockets;
 using System.Text;
 using System.Text.Json;
@@ -33,6 +34,33 @@ public sealed class EndpointTests(ScoringHost host) : IClassFixture<ScoringHost>
     [InlineData("fraud@champion")]
     public async Task What_there_is_not_is_404(string name) =>
         await (await ScoreAsync(name, ScoringHost.Row())).ProblemAsync(404, "model_not_found");
+
+    [Fact]
+    public async Task An_alias_is_a_name_too_once_there_is_one()
+    {
+        using var moved = await host.As("local", "operator").PutAsJsonAsync("/api/v1/models/fraud/aliases/winner", new { version = host.ModelVersion, reason = "It won." });
+        moved.IsSuccessStatusCode.ShouldBeTrue(await moved.Content.ReadAsStringAsync());
+
+        var answer = await (await ScoreAsync("fraud@winner", ScoringHost.Row())).JsonAsync();
+
+        answer.GetProperty("version").GetString().ShouldBe(host.ModelVersion);
+    }
+
+    [Fact]
+    public async Task An_adapter_is_chosen_for_each_request()
+    {
+        await host.AddAdaptedModelAsync("adapted", "ten");
+        const string Body = """{"inputs":[{"name":"input_x","shape":[4,4],"datatype":"FP32","data":[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1]}]}""";
+
+        var answers = await Task.WhenAll(Enumerable.Range(0, 8).Select(async i => (Adapted: i % 2 == 0, First: await FirstAsync(i % 2 == 0 ? "adapted/score?adapter=ten" : "adapted/score"))));
+
+        foreach (var (adapted, first) in answers)
+            (first == 154).ShouldBe(adapted);
+        await (await PostAsync("adapted/score?adapter=other", Body)).ProblemAsync(404, "adapter_not_found");
+
+        async Task<double> FirstAsync(string path) =>
+            (await (await PostAsync(path, Body)).JsonAsync()).GetProperty("outputs")[0].GetProperty("data")[0].GetDouble();
+    }
 
     [Fact]
     public async Task Another_tenants_model_does_not_exist() =>
@@ -108,7 +136,9 @@ public sealed class EndpointTests(ScoringHost host) : IClassFixture<ScoringHost>
         refusal!.Message.Failure.Code.ShouldBe("model_not_found");
     }
 
-    Task<HttpResponseMessage> ScoreAsync(string name, string body) => host.As("local", "viewer").PostAsync($"/api/v1/endpoints/{name}/score", Json(body));
+    Task<HttpResponseMessage> ScoreAsync(string name, string body) => PostAsync($"{name}/score", body);
+
+    Task<HttpResponseMessage> PostAsync(string path, string body) => host.As("local", "viewer").PostAsync($"/api/v1/endpoints/{path}", Json(body));
 
     static StringContent Json(string body) => new(body, Encoding.UTF8, "application/json");
 }

@@ -67,6 +67,43 @@ public sealed class ScoringHost : Security.SecuredHost
             await _worker.DisposeAsync();
     }
 
+    /// <summary>A model and a LoRA adapter of it, as they are once registered.</summary>
+    public async Task AddAdaptedModelAsync(string name, string adapter)
+    {
+        var (model, weights) = (Copy("two_params_lora_model.onnx"), Copy("two_params_lora_model.onnx_adapter"));
+        await WithDbAsync(db =>
+        {
+            db.Add(new RegisteredModel
+            {
+                Tenant = "local",
+                Name = name,
+                Version = model.Sha256,
+                Uri = model.Uri,
+                Signature = WireJson.Write(TwoFeatures),
+                RegisteredAt = DateTimeOffset.UnixEpoch,
+            });
+            db.SaveChanges();
+            db.Add(new ModelAdapter
+            {
+                Tenant = "local",
+                Model = name,
+                Version = model.Sha256,
+                Name = adapter,
+                Sha256 = weights.Sha256,
+                Uri = weights.Uri,
+                RegisteredBy = "test",
+            });
+            return db.SaveChangesAsync();
+        });
+
+        (string Uri, string Sha256) Copy(string file)
+        {
+            var bytes = File.ReadAllBytes(RealWorkerHost.Clone("tests", "assets", "conformance", "ort_lora_two_params", file));
+            File.WriteAllBytes(Path.Combine(Models, file), bytes);
+            return (Uri(Models, file), Convert.ToHexStringLower(System.Security.Cryptography.SHA256.HashData(bytes)));
+        }
+    }
+
     /// <summary>A worker's HTTP, without the bus.</summary>
     public WebApplication BuildWorker(string key)
     {
