@@ -10,6 +10,7 @@ using Api.Security.Audit;
 using Artifacts;
 using Contracts.OnlineScoring;
 using MassTransit;
+using Messaging;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.Configuration;
@@ -55,10 +56,8 @@ public static class PipelineRegistration
     {
         bus.AddConsumer<InputConsumer, InputDefinition>();
         bus.AddConsumer<ScoreOnlineConsumer, ScoreOnlineDefinition>();
-        // Each API host has a queue of its own, which goes when the host does.
-        var instance = $"-{Environment.MachineName}-{Environment.ProcessId}-{Guid.CreateVersion7().ToString("n")[^6..]}";
-        bus.AddConsumer<WorkerAnnouncements>().Endpoint(endpoint => (endpoint.Name, endpoint.InstanceId, endpoint.Temporary) = ("api-workers", instance, true));
-        bus.AddConsumer<ModelCacheAnswers>().Endpoint(endpoint => (endpoint.Name, endpoint.InstanceId, endpoint.Temporary) = ("api-model-caches", instance, true));
+        bus.AddConsumer<WorkerAnnouncements>().Endpoint(endpoint => endpoint.OfThisProcess("api-workers"));
+        bus.AddConsumer<ModelCacheAnswers>().Endpoint(endpoint => endpoint.OfThisProcess("api-model-caches"));
         if (configuration[$"{BatchInferenceApiOptions.Section}:{nameof(BatchInferenceApiOptions.TrustedInput)}"] is { Length: > 0 })
             bus.AddConsumer<TrustedInputConsumer, TrustedInputDefinition>();
     }

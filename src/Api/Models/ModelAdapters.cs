@@ -16,7 +16,7 @@ sealed class ModelAdapters(PlatformDbContext db, InspectionWorker worker, ModelF
     public async Task<(ModelAdapter Adapter, bool IsNew)> RegisterAsync(
         Caller caller, RegisteredModel model, string name, IncomingAdapter file, string field, CancellationToken cancellationToken)
     {
-        if (await FindAsync(model, name, cancellationToken) is { } known)
+        if (await db.FindAdapterAsync(model, name, cancellationToken) is { } known)
             return (Same(known, file), false);
 
         await quotas.CheckBytesAsync(file.Bytes, cancellationToken);
@@ -46,13 +46,10 @@ sealed class ModelAdapters(PlatformDbContext db, InspectionWorker worker, ModelF
         {
             // Somebody registered one of this name at the same time.
             db.ChangeTracker.Clear();
-            var twin = await FindAsync(model, name, cancellationToken) ?? throw new InvalidOperationException($"The adapter {name} is both there and not.", e);
+            var twin = await db.FindAdapterAsync(model, name, cancellationToken) ?? throw new InvalidOperationException($"The adapter {name} is both there and not.", e);
             return (Same(twin, file), false);
         }
     }
-
-    Task<ModelAdapter?> FindAsync(RegisteredModel model, string name, CancellationToken cancellationToken) =>
-        db.ModelAdapters.AsNoTracking().SingleOrDefaultAsync(a => a.Model == model.Name && a.Version == model.Version && a.Name == name, cancellationToken);
 
     static ModelAdapter Same(ModelAdapter known, IncomingAdapter file) => known.Sha256 == file.Sha256
         ? known

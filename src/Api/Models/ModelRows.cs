@@ -25,4 +25,8 @@ static class ModelRows
                 || db.ModelAliases.Any(a => a.Tenant == m.Tenant && a.Model == m.Name && a.Alias == reference && a.Version == m.Version)))
             .OrderByDescending(m => m.RegisteredAt).ThenBy(m => m.Version)
             .FirstOrDefaultAsync(cancellationToken);
+
+    /// <param name="model">The version that it is for.</param>
+    public static Task<ModelAdapter?> FindAdapterAsync(this PlatformDbContext db, RegisteredModel model, string name, CancellationToken cancellationToken) =>
+        db.ModelAdapters.AsNoTracking().SingleOrDefaultAsync(a => a.Model == model.Name && a.Version == model.Version && a.Name == name, cancellationToken);
 }

@@ -1,7 +1,6 @@
 using System.Collections.Concurrent;
 using Api.Models;
 using Contracts;
-using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Options;
 using Sagas.Persistence;
@@ -54,7 +53,7 @@ sealed class ServedModels(IServiceScopeFactory scopes, IOptions<OnlineScoringApi
             ?? throw NotFound(name);
         if (adapter is null)
             return new Served(model.Reference(), null);
-        var weights = await db.ModelAdapters.AsNoTracking().SingleOrDefaultAsync(a => a.Model == model.Name && a.Version == model.Version && a.Name == adapter, cancellationToken)
+        var weights = await db.FindAdapterAsync(model, adapter, cancellationToken)
             ?? throw new FailureException("adapter_not_found", $"There is no adapter {adapter} of {model.Name}@{model.Version}. See GET /api/v1/models/{model.Name}/versions/{model.Version}/adapters.");
         return new Served(model.Reference(), weights.Uri);
     }

@@ -1,6 +1,7 @@
 using Artifacts;
 using Interop.DuckDb;
 using MassTransit;
+using Messaging;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Hosting;
@@ -35,12 +36,7 @@ public static class PipelineRegistration
     {
         bus.AddConsumer<ScoreShardConsumer, ScoreShardConsumerDefinition>();
         bus.AddConsumer<ConvertFileConsumer, ConvertFileConsumerDefinition>();
-        bus.AddConsumer<StopJobConsumer>().Endpoint(endpoint =>
-        {
-            endpoint.Name = StopEndpoint;
-            endpoint.InstanceId = $"-{Environment.MachineName}-{Environment.ProcessId}-{Guid.CreateVersion7().ToString("n")[^6..]}";
-            endpoint.Temporary = true;
-        });
+        bus.AddConsumer<StopJobConsumer>().Endpoint(endpoint => endpoint.OfThisProcess(StopEndpoint));
         return bus;
     }
 }

@@ -1,5 +1,6 @@
 using Interop.OnnxRuntime;
 using MassTransit;
+using Messaging;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Logging;
@@ -34,12 +35,7 @@ public static partial class InferenceRegistration
     public static void AddInference(this IBusRegistrationConfigurator bus)
     {
         bus.AddConsumer<InspectModelConsumer>().Endpoint(endpoint => endpoint.Name = "inspect-model");
-        bus.AddConsumer<ClearModelCacheConsumer>().Endpoint(endpoint =>
-        {
-            endpoint.Name = "clear-model-cache";
-            endpoint.InstanceId = $"-{Environment.MachineName}-{Environment.ProcessId}-{Guid.CreateVersion7().ToString("n")[^6..]}";
-            endpoint.Temporary = true;
-        });
+        bus.AddConsumer<ClearModelCacheConsumer>().Endpoint(endpoint => endpoint.OfThisProcess("clear-model-cache"));
     }
 
     // What ONNX Runtime calls an error also reaches the caller as an exception, who knows what it means.

@@ -21,6 +21,7 @@ public sealed partial class ModelCache(OnnxEnvironment environment, ArtifactStor
     static readonly UpDownCounter<long> WarmBytes = Meter.CreateUpDownCounter<long>("model.cache.bytes", "By", "Memory of the models that are open, as measured at registration");
 
     readonly Lock gate = new();
+    readonly long mostBytes = options.Value.EffectiveWarmBytes;
     readonly Dictionary<string, Entry> entries = [];
 
     // What a device showed of its memory outlasts the session.
@@ -76,9 +77,32 @@ public sealed partial class ModelCache(OnnxEnvironment environment, ArtifactStor
     internal void Return(Entry entry)
     {
         lock (gate)
+        {
             entry.Leases--;
+            // Once a request: nothing is made for the answer that it nearly always is.
+            if (IsWithinLimits())
+                return;
+        }
         Evict();
     }
+
+    /// <returns>Whether nobody has to be closed.</returns>
+    bool IsWithinLimits()
+    {
+        var (count, bytes) = (0, 0L);
+        foreach (var entry in entries.Values)
+        {
+            if (entry is { Leases: 0, Load.IsCompleted: true } && (entry.IsLast || !entry.Load.IsCompletedSuccessfully))
+                return false;
+            if (!entry.Load.IsCompletedSuccessfully)
+                continue;
+            count++;
+            bytes += Weight(entry.Model, entry.Session);
+        }
+        return Fits(count, bytes);
+    }
+
+    bool Fits(int count, long bytes) => count <= options.Value.MaxWarmModels && bytes <= mostBytes;
 
     Entry Enter(ModelRef model)
     {
@@ -131,7 +155,7 @@ public sealed partial class ModelCache(OnnxEnvironment environment, ArtifactStor
 
     static long Weight(ModelRef model, ModelSession session) => Math.Max(model.MemoryBytes, session.FileBytes);
 
-    // Without a doubt about the sizes there is no need to ask the sessions: what was opened is counted as it was measured.
+    // The least recently used first, until the rest are within the limits.
     (int Closed, int InUse) Evict()
     {
         var closed = new List<Entry>();
@@ -143,14 +167,14 @@ public sealed partial class ModelCache(OnnxEnvironment environment, ArtifactStor
             foreach (var entry in entries.Values.Where(entry => entry is { Leases: 0, Load.IsCompleted: true }).OrderBy(entry => entry.LastUse).ToArray())
             {
                 var isOpen = entry.Load.IsCompletedSuccessfully;
-                var fits = count <= options.Value.MaxWarmModels && bytes <= options.Value.EffectiveWarmBytes;
-                if (isOpen && !entry.IsLast && (fits || options.Value.Pinned.Contains(entry.Model.Name)))
+                if (isOpen && !entry.IsLast && (Fits(count, bytes) || options.Value.Pinned.Contains(entry.Model.Name)))
                     continue;
                 entries.Remove(entry.Model.Sha256);
                 if (!isOpen)
                     continue;
                 (count, bytes) = (count - 1, bytes - Weight(entry.Model, entry.Session));
-                rowLimits[(entry.Session.Sha256, entry.Session.Onnx.Provider)] = entry.Session.RowLimit;
+                if (entry.Session.RowLimit < int.MaxValue)
+                    rowLimits[(entry.Session.Sha256, entry.Session.Onnx.Provider)] = entry.Session.RowLimit;
                 closed.Add(entry);
             }
             inUse = entries.Values.Count(entry => entry.Leases > 0);
