@@ -3,17 +3,18 @@ namespace Benchmarks;
 /// <param name="Rows">Of the input; 40,000,000 are 4 files of 10,000,000.</param>
 /// <param name="Runs">Measured after one warm-up; the median counts.</param>
 /// <param name="Jobs">Small jobs whose start is measured.</param>
-/// <param name="Rate">Schedules due a second.</param>
+/// <param name="Rate">Schedules due, or requests sent, a second.</param>
 /// <param name="Seconds">For how long.</param>
 /// <param name="Sagas">Of each configuration and round.</param>
 /// <param name="Peers">Folder with the peers; empty: without them.</param>
+/// <param name="Apart">Server and clients have processors of their own.</param>
 /// <param name="Folder">For generated inputs, which are kept, and data folders, which are not.</param>
-sealed record BenchmarkOptions(IReadOnlyList<long> Rows, int Runs, int Jobs, IReadOnlyList<int> Shards, int Rate, int Seconds, int Sagas, string Peers, string Folder)
+sealed record BenchmarkOptions(IReadOnlyList<long> Rows, int Runs, int Jobs, IReadOnlyList<int> Shards, int Rate, int Seconds, int Sagas, string Peers, bool Apart, string Folder)
 {
     internal static BenchmarkOptions Parse(ReadOnlySpan<string> args)
     {
         var options = new BenchmarkOptions(
-            [10_000_000, 40_000_000], 5, 50, [10, 1_000, 10_000], 1_000, 30, 4_000, "", Path.Combine(Path.GetTempPath(), "sagas-benchmarks"));
+            [10_000_000, 40_000_000], 5, 50, [10, 1_000, 10_000], 1_000, 30, 4_000, "", false, Path.Combine(Path.GetTempPath(), "sagas-benchmarks"));
         for (var i = 0; i + 1 < args.Length; i += 2)
         {
             var value = args[i + 1];
@@ -27,6 +28,7 @@ sealed record BenchmarkOptions(IReadOnlyList<long> Rows, int Runs, int Jobs, IRe
                 "--seconds" => options with { Seconds = int.Parse(value) },
                 "--sagas" => options with { Sagas = int.Parse(value) },
                 "--peers" => options with { Peers = Path.GetFullPath(value) },
+                "--apart" => options with { Apart = bool.Parse(value) },
                 "--folder" => options with { Folder = Path.GetFullPath(value) },
                 _ => throw new ArgumentException($"Cannot make sense of {args[i]}."),
             };

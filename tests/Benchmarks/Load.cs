@@ -34,6 +34,36 @@ static class Load
         return new LoadResult(all.Count / seconds, Machine.Median(all), Machine.Percentile(all, 0.99), failed);
     }
 
+    /// <summary>At a steady rate, however slow the answers are; over the connections in turn.</summary>
+    /// <param name="rate">Requests a second, of all together.</param>
+    internal static async Task<LoadResult> OpenAsync(IReadOnlyList<Connection> connections, byte[][] requests, int rate, TimeSpan time)
+    {
+        var asked = new List<Task<double?>>();
+        using var pace = new PeriodicTimer(TimeSpan.FromMilliseconds(5));
+        var since = Stopwatch.StartNew();
+        while (since.Elapsed < time && await pace.WaitForNextTickAsync())
+            // A tick that came late stands for those it swallowed.
+            while (asked.Count < since.Elapsed.TotalSeconds * rate)
+                asked.Add(AskAsync(connections[asked.Count % connections.Count], requests[asked.Count % requests.Length]));
+        var answers = await Task.WhenAll(asked);
+        var seconds = since.Elapsed.TotalSeconds;
+        var latencies = answers.OfType<double>().ToList();
+        return new LoadResult(answers.Length / seconds, Machine.Median(latencies), Machine.Percentile(latencies, 0.99), answers.Count(answer => answer is null));
+
+        static async Task<double?> AskAsync(Connection connection, byte[] request)
+        {
+            var begun = Stopwatch.GetTimestamp();
+            try
+            {
+                return await connection.AskAsync(request) == 200 ? Stopwatch.GetElapsedTime(begun).TotalMilliseconds : null;
+            }
+            catch (SocketException)
+            {
+                return null;
+            }
+        }
+    }
+
     internal sealed class Connection : IDisposable
     {
         readonly Socket _socket;
@@ -99,32 +129,11 @@ static class ManyConnections
             Console.WriteLine($"No more than {connections.Count:N0} connections: {e.Message}");
         }
 
-        var requests = OnlineBenchmark.Requests("/score");
-        var (asked, latencies) = (new List<Task<double?>>(), new List<double>());
-        using var pace = new PeriodicTimer(TimeSpan.FromMilliseconds(5));
-        var since = Stopwatch.StartNew();
-        while (since.Elapsed.TotalSeconds < seconds && await pace.WaitForNextTickAsync())
-            while (asked.Count < since.Elapsed.TotalSeconds * rate)
-                asked.Add(AskAsync(connections[asked.Count % connections.Count], requests[asked.Count % requests.Length]));
-        var answers = await Task.WhenAll(asked);
-        latencies.AddRange(answers.OfType<double>());
-        Console.WriteLine($"{connections.Count:N0} open connections, {answers.Length / since.Elapsed.TotalSeconds:N0} requests/s for {seconds} s: "
-            + $"p50 {Machine.Median(latencies):0.0} ms, p99 {Machine.Percentile(latencies, 0.99):0.0} ms, {answers.Count(a => a is null):N0} of {answers.Length:N0} failed");
+        var result = await Load.OpenAsync(connections, OnlineBenchmark.Requests("/score"), rate, TimeSpan.FromSeconds(seconds));
+        Console.WriteLine($"{connections.Count:N0} open connections, {result.PerSecond:N0} requests/s for {seconds} s: "
+            + $"p50 {result.P50:0.0} ms, p99 {result.P99:0.0} ms, {result.Failed:N0} failed");
         foreach (var connection in connections)
             connection.Dispose();
         return 0;
-
-        static async Task<double?> AskAsync(Load.Connection connection, byte[] request)
-        {
-            var begun = Stopwatch.GetTimestamp();
-            try
-            {
-                return await connection.AskAsync(request) == 200 ? Stopwatch.GetElapsedTime(begun).TotalMilliseconds : null;
-            }
-            catch (SocketException)
-            {
-                return null;
-            }
-        }
     }
 }

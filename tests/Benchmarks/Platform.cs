@@ -18,6 +18,8 @@ sealed class Platform : IAsyncDisposable
 
     Platform(StandaloneProcess process, TestFolder folder) => (this.process, this.folder) = (process, folder);
 
+    internal Uri Address => process.Http.BaseAddress!;
+
     internal static async Task<Platform> StartAsync(BenchmarkOptions options)
     {
         Directory.CreateDirectory(options.Folder);

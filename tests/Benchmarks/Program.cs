@@ -10,9 +10,11 @@ const string Usage = """
     sagas      sagas/s and idle latency of durable sagas on RabbitMQ, of the same with the repository in memory, and of peers
                [--sagas 4000] [--runs 5] [--peers FOLDER]; needs rabbitmq-server
     hostile    p50 and p99 of a quiet tenant's requests, alone and while another's clients do their worst  [--seconds 30] [--runs 5]
+               [--apart true]: the server on the one half of the processors, all clients on the other
     worker     rows/s of a worker's shard beside a bare COPY with the same model and threads, and a small CNN beside bare runs  [--rows 5000000] [--runs 5]
     online     requests/s and p99 of 64 clients of one row each, with and without micro-batching, beside a bare endpoint  [--seconds 30] [--runs 5]
     connections  10,000 open connections at a steady rate in all  [--seconds 30] [--rate 1000]
+    beside     p50 and p99 of online scoring at a steady rate, alone and beside a batch job with the same model  [--rows 40000000] [--rate 1000] [--seconds 30] [--runs 5]
     raw        the plain COPY alone, to see what the machine can do  [--rows ...] [--runs 5]
     all        the first four
     Every one takes [--folder FOLDER] for generated inputs (kept) and data folders (removed).
@@ -24,7 +26,7 @@ if (args is [BareServer.Name, var model])
     return await BareServer.RunAsync(model);
 if (args is [ManyConnections.Name, var target, var seconds, var rate])
     return await ManyConnections.RunAsync(new Uri(target), int.Parse(seconds), int.Parse(rate));
-if (args is not [var what, ..] || what is not ("batch" or "start" or "writes" or "schedules" or "sagas" or "hostile" or "online" or "worker" or "connections" or "raw" or "all"))
+if (args is not [var what, ..] || what is not ("batch" or "start" or "writes" or "schedules" or "sagas" or "hostile" or "online" or "worker" or "connections" or "beside" or "raw" or "all"))
 {
     Console.Error.WriteLine(Usage);
     return 2;
@@ -54,6 +56,8 @@ try
         await OnlineBenchmark.RunAsync(options);
     if (what is "connections")
         await OnlineBenchmark.RunConnectionsAsync(options);
+    if (what is "beside")
+        await BesideBenchmark.RunAsync(options);
     return 0;
 }
 catch (Exception e)

@@ -1,6 +1,7 @@
 using System.Net.Http.Json;
 using System.Text.Json;
 using Azure.Storage.Blobs;
+using Azure.Storage.Blobs.Models;
 using Support;
 
 namespace EndToEnd;
@@ -103,7 +104,7 @@ public sealed class BlobsTests(BlobsFixture fixture) : IClassFixture<BlobsFixtur
     async Task<string[]> NamesAsync(Guid id)
     {
         List<string> names = [];
-        await foreach (var blob in _results.GetBlobsAsync(prefix: Prefix(id)))
+        await foreach (var blob in _results.GetBlobsAsync(BlobTraits.None, BlobStates.None, Prefix(id), default))
             names.Add(blob.Name[Prefix(id).Length..]);
         return [.. names];
     }

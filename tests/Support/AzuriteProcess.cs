@@ -52,7 +52,8 @@ public sealed partial class AzuriteProcess : IAsyncDisposable
         new BlobSasBuilder(BlobContainerSasPermissions.All, now.AddHours(1)) { BlobContainerName = container }
             .ToSasQueryParameters(new StorageSharedKeyCredential(account, _keys[account])).ToString();
 
-    public BlobServiceClient Client(string account = Account) => new(ConnectionString(account));
+    // Of the version that Azurite knows: the newest client asks for a newer one.
+    public BlobServiceClient Client(string account = Account) => new(ConnectionString(account), new BlobClientOptions(BlobClientOptions.ServiceVersion.V2023_01_03));
 
     /// <summary>A fresh, empty container.</summary>
     public async Task<BlobContainerClient> CreateContainerAsync(string account = Account) =>

@@ -44,7 +44,8 @@ sealed class BlobAccount
     public bool Serves(RemoteUri uri) =>
         uri.Scheme == Endpoint.Scheme && uri.Authority == Endpoint.Authority && uri.Segments.Take(Segments.Count).SequenceEqual(Segments);
 
-    static BlobClientOptions ClientOptions() => new()
+    // Nothing later is used, and emulators and some clouds are behind.
+    static BlobClientOptions ClientOptions() => new(BlobClientOptions.ServiceVersion.V2023_01_03)
     {
         Retry = { Mode = RetryMode.Exponential, Delay = TimeSpan.FromMilliseconds(400), MaxDelay = TimeSpan.FromSeconds(5), MaxRetries = 4, NetworkTimeout = TimeSpan.FromSeconds(30) },
         Diagnostics = { IsLoggingContentEnabled = false },

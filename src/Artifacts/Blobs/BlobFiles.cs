@@ -36,7 +36,7 @@ sealed class BlobFiles(BlobPlaces places) : IRemoteFiles
         RemoteFailures.TranslateAsync($"{prefix.Container}/{prefix.Name}", field, async () =>
         {
             List<(BlobPlace, PinnedFile)> found = [];
-            await foreach (var item in prefix.Account.Container(prefix.Container).GetBlobsAsync(BlobTraits.Metadata, prefix: prefix.Name, cancellationToken: cancellationToken))
+            await foreach (var item in prefix.Account.Container(prefix.Container).GetBlobsAsync(BlobTraits.Metadata, BlobStates.None, prefix.Name, cancellationToken))
             {
                 if (item.Metadata.ContainsKey(FolderMark) || item.Properties is not { ContentLength: { } length, LastModified: { } modified, ETag: { } tag })
                     continue;
@@ -79,7 +79,7 @@ sealed class BlobFiles(BlobPlaces places) : IRemoteFiles
                     Conditions = new BlobRequestConditions { IfNoneMatch = ETag.All },
                     Metadata = new Dictionary<string, string> { [Sha256Name] = digest.Sha256 },
                     TransferOptions = new StorageTransferOptions { InitialTransferSize = RangeBytes, MaximumTransferSize = RangeBytes, MaximumConcurrency = RangesAtOnce },
-                    TransferValidation = new UploadTransferValidationOptions { ChecksumAlgorithm = StorageChecksumAlgorithm.StorageCrc64 },
+                    TransferValidation = new UploadTransferValidationOptions { ChecksumAlgorithm = StorageChecksumAlgorithm.MD5 },
                 }, cancellationToken);
                 return true;
             }
@@ -160,7 +160,7 @@ sealed class BlobFiles(BlobPlaces places) : IRemoteFiles
         await RemoteFailures.TranslateAsync(folder.Uri, null, async () =>
         {
             var container = folder.Account.Container(folder.Container);
-            var found = container.GetBlobsAsync(prefix: folder.Name.TrimEnd('/') + '/', cancellationToken: cancellationToken);
+            var found = container.GetBlobsAsync(BlobTraits.None, BlobStates.None, folder.Name.TrimEnd('/') + '/', cancellationToken);
             await Parallel.ForEachAsync(found, new ParallelOptions { MaxDegreeOfParallelism = DeletesAtOnce, CancellationToken = cancellationToken }, async (item, token) =>
                 await container.GetBlobBaseClient(item.Name).DeleteIfExistsAsync(DeleteSnapshotsOption.IncludeSnapshots, cancellationToken: token));
         }, cancellationToken);

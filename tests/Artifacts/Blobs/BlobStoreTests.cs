@@ -66,7 +66,7 @@ public sealed class BlobStoreTests(AzuriteServer azurite) : IClassFixture<Azurit
     async Task<string[]> NamesAsync(string prefix = "")
     {
         List<string> names = [];
-        await foreach (var blob in container.GetBlobsAsync(prefix: prefix))
+        await foreach (var blob in container.GetBlobsAsync(BlobTraits.None, BlobStates.None, prefix, default))
             names.Add(blob.Name);
         return [.. names];
     }
