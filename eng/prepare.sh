@@ -74,7 +74,7 @@ apt_install_rabbitmq() (
 
 # sources FOLDER... EXPRESSION: what a build reads.
 sources() {
-  (cd "$root" && find Directory.Build.props Directory.Build.targets Directory.Packages.props global.json "$@")
+  (cd "$root" && find Directory.Build.props Directory.Packages.props global.json "$@")
 }
 
 # when_changed NAME "FOLDER..." COMMAND...: builds when a file in the folders has come, gone or changed since the last time.

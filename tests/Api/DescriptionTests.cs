@@ -18,7 +18,7 @@ public sealed class DescriptionTests(ApiHost host)
             "/api/v1/batch-inference/jobs", "/api/v1/batch-inference/jobs/{id}", "/api/v1/batch-inference/jobs/{id}/shards", "/api/v1/batch-inference/jobs/{id}/results",
             "/api/v1/batch-inference/jobs/{id}/events", "/api/v1/batch-inference/jobs/{id}/cancel", "/api/v1/models", "/api/v1/models/{name}",
             "/api/v1/models/{name}/versions/{version}", "/api/v1/models/{name}/versions/{version}/signature", "/api/v1/models/{name}/versions/{version}/download",
-            "/api/v1/models/{name}/versions/{version}/adapters", "/api/v1/models/{name}/aliases", "/api/v1/models/{name}/aliases/{alias}", "/api/v1/models/{name}/aliases/{alias}/history", "/api/v1/endpoints/{name}/score", "/api/v1/operations/invariants", "/api/v1/operations/dead-letters",
+            "/api/v1/models/{name}/versions/{version}/adapters", "/api/v1/models/{name}/aliases", "/api/v1/models/{name}/aliases/{alias}", "/api/v1/models/{name}/aliases/{alias}/history", "/api/v1/endpoints/{name}/score", "/api/v1/endpoints/{name}/openapi.json", "/api/v1/operations/invariants", "/api/v1/operations/dead-letters",
             "/api/v1/operations/dead-letters/{id}", "/api/v1/operations/dead-letters/{id}/requeue",
             "/api/v1/operations/api-keys", "/api/v1/operations/api-keys/{id}", "/api/v1/operations/api-keys/{id}/rotate", "/api/v1/operations/api-keys/{id}/revoke",
             "/api/v1/operations/audit", "/api/v1/operations/audit/verify", "/api/v1/batch/inference", "/api/v1/batch/inference/{jobId}/status",

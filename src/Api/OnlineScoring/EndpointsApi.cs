@@ -1,11 +1,14 @@
 using Api.Edge;
+using Api.Models;
 using Api.Security;
 using Contracts;
 using Contracts.OnlineScoring;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.Options;
+using Sagas.Persistence;
 using ServiceDefaults;
 
 namespace Api.OnlineScoring;
@@ -20,7 +23,18 @@ static class EndpointsApi
             .WithDescription("{\"data\":[{…}]}, {\"input_data\":{\"columns\",\"index\",\"data\"}}, or tensors as in the Open Inference Protocol v2. Answered in the same form.")
             .Accepts<ScoringBody>("application/json").Produces<object>(200).Problems(400, 404, 413, 422, 429, 503, 504)
             .Needs(Role.Viewer).AtOwnPace().AtScoringRate();
+        endpoints.MapGet("/{name}/openapi.json", DescribeAsync).WithName("DescribeEndpoint")
+            .WithSummary("The endpoint's own OpenAPI: the rows and tensors that its model takes and gives").Produces<object>(200).Problems(404).Needs(Role.Viewer);
         return api;
+    }
+
+    /// <param name="name">A model's name, or <c>name@alias</c>.</param>
+    static async Task<Results<ContentHttpResult, ProblemHttpResult>> DescribeAsync(string name, PlatformDbContext db, CancellationToken cancellationToken)
+    {
+        var asked = ModelName.Parse(name);
+        return await db.FindModelAsync(asked.Name, asked.Reference, cancellationToken) is { } model
+            ? TypedResults.Text(EndpointDescription.Of(name, model.Version, model.ReadSignature()).ToJsonString(), "application/json")
+            : Problem.From("model_not_found", "There is no such model. See GET /api/v1/models.");
     }
 
     /// <param name="name">A model's name, or <c>name@alias</c>.</param>

@@ -31,7 +31,8 @@ public sealed class RateTests(LimitedHost host)
 
         (await FloodAsync(second, HttpStatusCode.OK)).ShouldBeLessThan(LimitedHost.CallerBurst);
 
-        (await StatusAsync(first)).ShouldBe(HttpStatusCode.TooManyRequests);
+        // It has five of its own left, and the tenant what came back meanwhile.
+        (await FloodAsync(first, HttpStatusCode.OK)).ShouldBeLessThan(5);
         (await StatusAsync(host.As("acme", "viewer"))).ShouldBe(HttpStatusCode.OK);
     }
 
