@@ -14,6 +14,7 @@ public static class PipelineRegistration
         services.AddInference();
         services.AddBatchInference();
         services.AddOnlineScoring();
+        services.AddPinnedModels();
         services.AddHostedService<WorkerHeartbeat>();
         return services;
     }
@@ -22,5 +23,6 @@ public static class PipelineRegistration
     {
         bus.AddInference();
         bus.AddBatchInference();
+        bus.AddPinnedModels();
     }
 }

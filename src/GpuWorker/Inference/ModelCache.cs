@@ -26,6 +26,7 @@ public sealed partial class ModelCache(OnnxEnvironment environment, ArtifactStor
 
     // What a device showed of its memory outlasts the session.
     readonly Dictionary<(string Sha256, string Provider), int> rowLimits = [];
+    HashSet<string> pinned = [];
     long uses;
     bool disposed;
 
@@ -54,6 +55,14 @@ public sealed partial class ModelCache(OnnxEnvironment environment, ArtifactStor
             Return(entry);
             throw;
         }
+    }
+
+    /// <summary>From now on these stay open once they are, and no others.</summary>
+    public void Pin(IEnumerable<string> sha256)
+    {
+        lock (gate)
+            pinned = [.. sha256];
+        Evict();
     }
 
     /// <summary>Closes every model that nobody uses, pinned or not; the others are closed when they are returned.</summary>
@@ -167,7 +176,7 @@ public sealed partial class ModelCache(OnnxEnvironment environment, ArtifactStor
             foreach (var entry in entries.Values.Where(entry => entry is { Leases: 0, Load.IsCompleted: true }).OrderBy(entry => entry.LastUse).ToArray())
             {
                 var isOpen = entry.Load.IsCompletedSuccessfully;
-                if (isOpen && !entry.IsLast && (Fits(count, bytes) || options.Value.Pinned.Contains(entry.Model.Name)))
+                if (isOpen && !entry.IsLast && (Fits(count, bytes) || pinned.Contains(entry.Model.Sha256)))
                     continue;
                 entries.Remove(entry.Model.Sha256);
                 if (!isOpen)
