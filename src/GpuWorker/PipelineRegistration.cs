@@ -15,7 +15,8 @@ public static class PipelineRegistration
         services.AddBatchInference();
         services.AddOnlineScoring();
         services.AddPinnedModels();
-        services.AddHostedService<WorkerHeartbeat>();
+        services.AddSingleton<WorkerHeartbeat>();
+        services.AddHostedService(provider => provider.GetRequiredService<WorkerHeartbeat>());
         return services;
     }
 

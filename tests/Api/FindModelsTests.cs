@@ -35,7 +35,7 @@ public sealed class FindModelsTests(ApiHost host)
         await Should.ThrowAsync<RequestTimeoutException>(() => AskAsync(new FindModels([new TenantModel(null, null!, null)])));
     }
 
-    Task AddAsync(string tenant, string name, string version, DateTimeOffset at) => host.WithDbAsync(db =>
+    Task<int> AddAsync(string tenant, string name, string version, DateTimeOffset at) => host.WithDbAsync(db =>
     {
         db.Add(new RegisteredModel
         {

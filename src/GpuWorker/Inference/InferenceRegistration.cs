@@ -23,6 +23,7 @@ public static partial class InferenceRegistration
         services.AddSingleton<Devices>();
         services.AddSingleton<ModelCache>();
         services.AddSingleton<ModelInspector>();
+        services.AddHostedService<DeviceMemory>();
         return services;
     }
 

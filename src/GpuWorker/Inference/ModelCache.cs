@@ -17,7 +17,7 @@ public sealed partial class ModelCache(OnnxEnvironment environment, ArtifactStor
     static readonly Meter Meter = new("GpuWorker.Inference");
     static readonly Counter<long> Hits = Meter.CreateCounter<long>("model.cache.hits", "{lease}", "Leases of models that were open");
     static readonly Counter<long> Misses = Meter.CreateCounter<long>("model.cache.misses", "{lease}", "Leases of models that had to be opened");
-    static readonly Histogram<double> LoadTime = Meter.CreateHistogram<double>("model.load.duration", "ms", "How long models took to open");
+    static readonly Histogram<double> LoadTime = Meter.CreateHistogram("model.load.duration", "ms", "How long models took to open", advice: Durations.Advice);
     static readonly UpDownCounter<long> WarmBytes = Meter.CreateUpDownCounter<long>("model.cache.bytes", "By", "Memory of the models that are open, as measured at registration");
 
     readonly Lock gate = new();
@@ -40,6 +40,16 @@ public sealed partial class ModelCache(OnnxEnvironment environment, ArtifactStor
         }
     }
 
+    /// <summary>The sessions that are open; each may be closed at any moment.</summary>
+    internal IReadOnlyList<ModelSession> Sessions
+    {
+        get
+        {
+            lock (gate)
+                return [.. entries.Values.Where(entry => entry.Load.IsCompletedSuccessfully).Select(entry => entry.Session)];
+        }
+    }
+
     /// <summary>The model, open until the lease is disposed.</summary>
     /// <exception cref="FailureException">The model cannot be used; the next caller tries again.</exception>
     public async Task<ModelLease> LeaseAsync(ModelRef model, CancellationToken cancellationToken = default)
@@ -48,7 +58,8 @@ public sealed partial class ModelCache(OnnxEnvironment environment, ArtifactStor
         try
         {
             cancellationToken.ThrowIfCancellationRequested();
-            return new ModelLease(this, entry, await entry.Load.WaitAsync(cancellationToken));
+            var wasOpen = entry.Load.IsCompletedSuccessfully;
+            return new ModelLease(this, entry, await entry.Load.WaitAsync(cancellationToken), wasOpen);
         }
         catch
         {
@@ -156,7 +167,7 @@ public sealed partial class ModelCache(OnnxEnvironment environment, ArtifactStor
                 session.LimitRowsTo(limit);
         }
         var elapsed = Stopwatch.GetElapsedTime(begun).TotalMilliseconds;
-        LoadTime.Record(elapsed);
+        LoadTime.Record(elapsed, Durations.On(session.Onnx.Provider));
         WarmBytes.Add(Weight(model, session));
         LogOpened(model.Name, model.Sha256, session.Onnx.Provider, elapsed, string.Join("; ", session.Onnx.Refused.Select(refused => $"not on {refused.Provider}: {refused.Reason}")));
         return session;
@@ -223,10 +234,13 @@ public sealed class ModelLease : IDisposable
     readonly ModelCache cache;
     ModelCache.Entry? entry;
 
-    internal ModelLease(ModelCache cache, ModelCache.Entry entry, ModelSession session) =>
-        (this.cache, this.entry, Session) = (cache, entry, session);
+    internal ModelLease(ModelCache cache, ModelCache.Entry entry, ModelSession session, bool wasOpen) =>
+        (this.cache, this.entry, Session, WasOpen) = (cache, entry, session, wasOpen);
 
     public ModelSession Session { get; }
+
+    /// <summary>Nobody had to wait for the model to be opened.</summary>
+    internal bool WasOpen { get; }
 
     public void Dispose()
     {

@@ -1,4 +1,3 @@
-using System.Threading.Channels;
 using Contracts;
 using GpuWorker.Inference;
 using MassTransit;
@@ -15,7 +14,7 @@ namespace GpuWorker.OnlineScoring;
 /// the one before stays.
 /// </summary>
 sealed partial class PinnedModels(
-    IBus bus, ModelCache cache, OnlineScorer scorer, IOptions<InferenceOptions> options, TimeProvider time, ILogger<PinnedModels> logger) : BackgroundService
+    IBus bus, ModelCache cache, OnlineScorer scorer, WorkerHeartbeat heartbeat, IOptions<InferenceOptions> options, TimeProvider time, ILogger<PinnedModels> logger) : BackgroundService
 {
     static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
     static readonly TimeSpan ToSend = TimeSpan.FromSeconds(2);
@@ -27,7 +26,7 @@ sealed partial class PinnedModels(
 
     readonly Lock gate = new();
     readonly Pin[] pins = [.. options.Value.Pinned.Distinct().Select(name => new Pin(TenantModel.TryParse(name)!, time.GetTimestamp()))];
-    readonly Channel<bool> hints = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
+    readonly Hint hint = new();
     Task<Response<ModelsFound>>? asked;
     bool isTried;
 
@@ -55,7 +54,7 @@ sealed partial class PinnedModels(
     {
         // Whose the home tenant's models are is not known here.
         if (pins.Any(pin => pin.Name.Name == update.Model && (pin.Name.Tenant is null || pin.Name.Tenant == update.Tenant)))
-            hints.Writer.TryWrite(true);
+            hint.Give();
     }
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
@@ -68,32 +67,14 @@ sealed partial class PinnedModels(
             {
                 pause = FirstPause;
                 Follow(found, stoppingToken);
-                await WaitAsync(TimeSpan.FromSeconds(options.Value.PinnedLookSeconds), stoppingToken);
+                await hint.WaitAsync(TimeSpan.FromSeconds(options.Value.PinnedLookSeconds), Together, time, stoppingToken);
             }
             else
             {
-                await WaitAsync(pause, stoppingToken);
+                await hint.WaitAsync(pause, Together, time, stoppingToken);
                 pause = pause * 2 < LongestPause ? pause * 2 : LongestPause;
             }
         }
-    }
-
-    /// <summary>Until there is a hint, or so long.</summary>
-    async Task WaitAsync(TimeSpan most, CancellationToken stoppingToken)
-    {
-        using var enough = new CancellationTokenSource(most, time);
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(enough.Token, stoppingToken);
-        try
-        {
-            await hints.Reader.WaitToReadAsync(either.Token);
-            await Task.Delay(Together, time, stoppingToken);
-        }
-        catch (OperationCanceledException) when (!stoppingToken.IsCancellationRequested)
-        {
-            // Nobody said anything.
-        }
-        // What comes from here on is not in the answer yet.
-        hints.Reader.TryRead(out _);
     }
 
     /// <returns>In the order of the pins; null when nobody answers.</returns>
@@ -193,6 +174,7 @@ sealed partial class PinnedModels(
     {
         if (!pin.IsOpen || pin.Said is not null)
             LogOpen(pin.Name, model.Sha256);
+        heartbeat.Hasten();
         (pin.Open, pin.Reason, pin.Said) = (model, null, null);
     }
 
