@@ -129,6 +129,7 @@ public sealed class MetersTests(InferenceFixture inference)
         var options = Options.Create(new InferenceOptions { ArenaMegabytes = (int)(InferenceFixture.ArenaBytes >> 20) });
         using var cache = new ModelCache(inference.Environment, inference.Artifacts, options, NullLogger<ModelCache>.Instance);
         using var memory = new DeviceMemory(cache, options);
+        await memory.StartAsync(default);
         using var first = await cache.LeaseAsync(inference.Conformance("ort_types_float"));
         var before = memory.Read().ShouldHaveSingleItem();
         before.LimitBytes.ShouldBe(InferenceFixture.ArenaBytes);
@@ -136,6 +137,9 @@ public sealed class MetersTests(InferenceFixture inference)
         using var second = await cache.LeaseAsync(inference.Conformance("ort_types_int64"));
 
         memory.Read().ShouldHaveSingleItem().HeldBytes.ShouldBe(second.Session.Onnx.ReadMemory().Single().HeldBytes);
+        using var meters = new HeardMeters();
+        meters.Ask();
+        meters.Of("device.memory.limit", ("device", "Cpu")).ShouldContain(InferenceFixture.ArenaBytes);
     }
 
     static Task<JsonElement> ScoreAsync(OnlineBench bench, ModelRef model) =>
