@@ -11,7 +11,7 @@ using Xunit.Abstractions;
 
 namespace EndToEnd;
 
-/// <summary>An Api and three workers that are told to keep a model open.</summary>
+/// <summary>An Api and three workers that are told to keep a model open, at its latest version and at what an alias names.</summary>
 public sealed class OnlineWorkers : IAsyncLifetime
 {
     public const string Model = "fraud-detection-model";
@@ -30,6 +30,7 @@ public sealed class OnlineWorkers : IAsyncLifetime
             Settings = new Dictionary<string, string>
             {
                 ["Inference:Pinned:0"] = Pinned,
+                ["Inference:Pinned:1"] = Model,
                 // Whatever else the machine does.
                 ["Api:InspectTimeout"] = "00:00:30",
                 ["Logging:LogLevel:GpuWorker"] = "Information",
