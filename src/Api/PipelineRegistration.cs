@@ -56,6 +56,7 @@ public static class PipelineRegistration
     {
         bus.AddConsumer<InputConsumer, InputDefinition>();
         bus.AddConsumer<ScoreOnlineConsumer, ScoreOnlineDefinition>();
+        bus.AddConsumer<FindModelsConsumer>().Endpoint(endpoint => endpoint.Name = "find-models");
         bus.AddConsumer<WorkerAnnouncements>().Endpoint(endpoint => endpoint.OfThisProcess("api-workers"));
         bus.AddConsumer<ModelCacheAnswers>().Endpoint(endpoint => endpoint.OfThisProcess("api-model-caches"));
         if (configuration[$"{BatchInferenceApiOptions.Section}:{nameof(BatchInferenceApiOptions.TrustedInput)}"] is { Length: > 0 })

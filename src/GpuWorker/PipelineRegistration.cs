@@ -14,7 +14,9 @@ public static class PipelineRegistration
         services.AddInference();
         services.AddBatchInference();
         services.AddOnlineScoring();
-        services.AddHostedService<WorkerHeartbeat>();
+        services.AddPinnedModels();
+        services.AddSingleton<WorkerHeartbeat>();
+        services.AddHostedService(provider => provider.GetRequiredService<WorkerHeartbeat>());
         return services;
     }
 
@@ -22,5 +24,6 @@ public static class PipelineRegistration
     {
         bus.AddInference();
         bus.AddBatchInference();
+        bus.AddPinnedModels();
     }
 }

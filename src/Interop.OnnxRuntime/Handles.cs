@@ -14,11 +14,13 @@ static class Slot
     internal const int ReleaseTensorTypeAndShapeInfo = 99;
     internal const int ReleaseSessionOptions = 100;
     internal const int ReleaseModelMetadata = 118;
+    internal const int ReleaseAllocator = 132;
     internal const int ReleaseIoBinding = 135;
     internal const int ReleaseArenaCfg = 157;
     internal const int ReleaseTensorRTProviderOptions = 174;
     internal const int ReleaseCUDAProviderOptions = 208;
     internal const int ReleaseLoraAdapter = 282;
+    internal const int ReleaseKeyValuePairs = 300;
 }
 
 /// <summary>An object of the library that we own. <paramref name="releaseSlot"/> is its ReleaseX function.</summary>

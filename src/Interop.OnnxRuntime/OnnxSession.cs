@@ -113,6 +113,13 @@ public sealed unsafe class OnnxSession : IDisposable
         return [.. outputPointers.Select(pointer => new OnnxValue(pointer))];
     }
 
+    /// <summary>What the session's allocators hold, by device, as far as they count it. May be asked for while the session runs.</summary>
+    public IReadOnlyList<OnnxMemory> ReadMemory()
+    {
+        using var session = Handle.Borrow();
+        return OnnxMemory.Read(session.Pointer, Inputs.Count);
+    }
+
     public void Dispose() => Handle.Dispose();
 
     delegate nint Creator(nint env, nint options, nint* session);

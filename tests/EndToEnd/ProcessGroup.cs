@@ -101,6 +101,13 @@ public sealed class ProcessGroup : IPlatform, IAsyncDisposable
         await ExecuteAsync(TracesSql);
     }
 
+    /// <summary>The one with this number, as it is now.</summary>
+    public HostProcess Host(int number)
+    {
+        lock (_lock)
+            return _hosts[number];
+    }
+
     /// <summary>kill -9 of one of them, and another in its place.</summary>
     /// <returns>Which host it was.</returns>
     public async Task<string> KillAndStartAsync(int number)

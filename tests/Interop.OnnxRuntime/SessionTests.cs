@@ -72,6 +72,34 @@ public sealed class SessionTests(OnnxRuntimeFixture runtime)
     }
 
     [Fact]
+    public async Task Memory_is_read_while_runs_go_on_until_the_session_is_closed()
+    {
+        var session = runtime.Open("winml_iris_pytorch");
+        using var end = new CancellationTokenSource();
+        var runs = Enumerable.Range(0, 4).Select(_ => Task.Run(() =>
+        {
+            using var value = OnnxValue.Create<float>([1, 2, 3, 4], [1, 4]);
+            while (!end.IsCancellationRequested)
+            {
+                foreach (var output in session.Run([new OnnxInput("input", value)]))
+                    output.Dispose();
+            }
+        })).ToArray();
+
+        for (var i = 0; i < 1000; i++)
+        {
+            var memory = session.ReadMemory().ShouldHaveSingleItem();
+            (memory.Device, memory.LimitBytes).ShouldBe(("Cpu", null));
+            memory.HeldBytes.ShouldBeGreaterThan(0);
+        }
+
+        await end.CancelAsync();
+        await Task.WhenAll(runs);
+        session.Dispose();
+        Should.Throw<ObjectDisposedException>(() => session.ReadMemory());
+    }
+
+    [Fact]
     public async Task Dispose_during_a_run_waits_for_it()
     {
         var session = OnnxSession.FromBytes(runtime.Environment, TestModels.Endless(), new OnnxSessionOptions { IntraOpThreads = 1 });

@@ -1,5 +1,6 @@
 using Api.Requests;
 using Api.Security;
+using Contracts;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.HttpResults;

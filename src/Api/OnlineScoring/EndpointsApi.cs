@@ -42,14 +42,14 @@ static class EndpointsApi
     static async Task ScoreAsync(
         HttpContext context, string name, string? adapter, ServedModels models, IWorkerScoring workers, IOptions<OnlineScoringApiOptions> options, TimeProvider clock)
     {
-        var timeout = options.Value.Timeout(AskedTimeout(context.Request), ScoringHeaders.Timeout);
+        var timeout = ScoringTimeout.Read(context.Request.Headers[ScoringHeaders.Timeout] is [{ } asked, ..] ? asked : null, options.Value.TimeoutMilliseconds);
         using var time = new CancellationTokenSource(timeout, clock);
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(time.Token, context.RequestAborted);
         try
         {
             var (model, adapterUri) = await models.FindAsync(context.Caller().Tenant, name, adapter, stop.Token);
             // All of it is here before a worker is asked: a slow sender holds none.
-            using var body = await PooledBody.ReadAsync(context.Request, options.Value.MaxBodyBytes, "Api:OnlineScoring:MaxBodyBytes", stop.Token);
+            using var body = await PooledBody.ReadAsync(context.Request, options.Value.MaxBodyBytes, "Api:OnlineScoring:MaxBodyBytes, and Online:MaxBodyBytes of the workers", stop.Token);
             using var answer = new PooledAnswer();
             await workers.ScoreAsync(model, adapterUri, body.Memory, timeout, answer, stop.Token);
             context.Response.ContentType = "application/json";
@@ -61,9 +61,6 @@ static class EndpointsApi
             throw new FailureException(new Failure("deadline_exceeded", "The time for the request was up before it was scored."), inner: e);
         }
     }
-
-    static int? AskedTimeout(HttpRequest request) =>
-        request.Headers[ScoringHeaders.Timeout] is not [{ } text, ..] ? null : int.TryParse(text, out var milliseconds) ? milliseconds : 0;
 }
 
 /// <summary>One of the three forms, for the API's description.</summary>

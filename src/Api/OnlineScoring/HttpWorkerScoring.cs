@@ -14,6 +14,7 @@ namespace Api.OnlineScoring;
 sealed class HttpWorkerScoring : IWorkerScoring, IDisposable
 {
     const int MostTried = 3;
+    const int AskFirst = 1 << 20;
 
     readonly Workers _workers;
     readonly string _key;
@@ -41,7 +42,8 @@ sealed class HttpWorkerScoring : IWorkerScoring, IDisposable
                 await AskAsync(worker, model, adapterUri, body, timeout, answer, cancellationToken);
                 return;
             }
-            catch (HttpRequestException)
+            // A connection that does not come about in time is told as a cancellation.
+            catch (Exception e) when (e is HttpRequestException || (e is OperationCanceledException && !cancellationToken.IsCancellationRequested))
             {
                 // Nothing of an answer has come through: an answer is taken whole.
                 _workers.Forget(worker);
@@ -59,6 +61,8 @@ sealed class HttpWorkerScoring : IWorkerScoring, IDisposable
     async Task AskAsync(KnownWorker worker, ModelRef model, string? adapterUri, ReadOnlyMemory<byte> body, TimeSpan timeout, IBufferWriter<byte> answer, CancellationToken cancellationToken)
     {
         using var request = new HttpRequestMessage(HttpMethod.Post, new Uri(worker.Address!, ScoringHeaders.Path)) { Content = new ReadOnlyMemoryContent(body) };
+        // A worker that takes no body of this size says so before it comes: while it is on its way, the answer would be lost with the connection.
+        request.Headers.ExpectContinue = body.Length > AskFirst;
         request.Content.Headers.ContentType = new MediaTypeHeaderValue("application/json");
         request.Headers.TryAddWithoutValidation(ScoringHeaders.Model, model.Name);
         request.Headers.TryAddWithoutValidation(ScoringHeaders.Sha256, model.Sha256);

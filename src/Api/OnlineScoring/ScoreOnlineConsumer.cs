@@ -36,7 +36,7 @@ sealed class ScoreOnlineConsumer(
 
     async Task ScoreAsync(ScoreOnline asked, PooledAnswer answer, CancellationToken cancellationToken)
     {
-        var timeout = options.Value.Timeout(asked.TimeoutMilliseconds, "timeoutMilliseconds");
+        var timeout = ScoringTimeout.Of(asked.TimeoutMilliseconds, options.Value.TimeoutMilliseconds, "timeoutMilliseconds");
         using var time = new CancellationTokenSource(timeout, clock);
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(time.Token, cancellationToken);
         var (model, adapterUri) = await models.FindAsync(tenancy.Value.Home, asked.Model ?? "", asked.Adapter, stop.Token);

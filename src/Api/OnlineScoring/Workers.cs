@@ -18,7 +18,7 @@ sealed class Workers(TimeProvider clock)
         (known.Address, known.Models, known.FreeRuns, known.SeenAt) = (address, [.. worker.Models], worker.FreeRuns, clock.GetTimestamp());
     }
 
-    /// <summary>The least loaded of those that have the model open, else of all; null when none is left.</summary>
+    /// <summary>The least loaded of those that have the model open, as long as they are not crowded, else of all; null when none is left.</summary>
     /// <param name="except">Tried already.</param>
     public KnownWorker? Choose(string sha256, IReadOnlyCollection<KnownWorker> except)
     {
@@ -42,6 +42,9 @@ sealed class Workers(TimeProvider clock)
 
 sealed class KnownWorker(string name)
 {
+    /// <summary>Requests beyond the free runs from which on it is worth opening the model elsewhere: a queue much longer than a shared run takes.</summary>
+    const int Crowd = 64;
+
     int _asked;
 
     public string Name => name;
@@ -61,9 +64,13 @@ sealed class KnownWorker(string name)
 
     public bool IsBetterThan(KnownWorker other, string sha256)
     {
-        var (warm, otherWarm) = (Models.Contains(sha256), other.Models.Contains(sha256));
-        return warm != otherWarm ? warm : Volatile.Read(ref _asked) - FreeRuns < Volatile.Read(ref other._asked) - other.FreeRuns;
+        var (warm, otherWarm) = (IsWarmFor(sha256), other.IsWarmFor(sha256));
+        return warm != otherWarm ? warm : Waiting < other.Waiting;
     }
+
+    int Waiting => Volatile.Read(ref _asked) - FreeRuns;
+
+    bool IsWarmFor(string sha256) => Waiting < Crowd && Models.Contains(sha256);
 }
 
 /// <summary>Each API host hears of every worker, on a queue of its own that goes when the host does.</summary>

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using GpuWorker.Inference;
 using Interop.DuckDb;
 using Interop.OnnxRuntime;
@@ -52,7 +53,9 @@ sealed unsafe class ScoringLane : IDisposable
     public void Score(DuckDbColumns input, DuckDbColumn output, OnnxRunOptions options)
     {
         Read(input);
+        var begun = Stopwatch.GetTimestamp();
         scorer!.Run(options);
+        BatchMetrics.Ran(Stopwatch.GetElapsedTime(begun), scorer.Provider);
         for (var i = 0; i < plan.Columns.Count; i++)
         {
             var column = plan.IsStruct ? output.Child(i) : output;

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Globalization;
 using Artifacts;
 using Contracts;
@@ -20,24 +21,30 @@ public sealed class ShardScorer(
         var path = input.Path;
         using var part = new WorkFile(store.For(shard.Tenant), shard.WorkUri, Name("part", shard, unit, shard.OutputFormat));
         using var quarantine = new WorkFile(store.For(shard.Tenant), shard.WorkUri, Name("quarantine", shard, unit, "parquet"));
-        var (scored, quarantined) = shard.QuarantineAll is null
+        var ((scored, quarantined), provider) = shard.QuarantineAll is null
             ? await ScoreAsync(shard, unit, path, part, quarantine)
-            : await BlockingWork.Run(() => databases.Use(connection => QuarantineAll(connection, shard, unit, path, quarantine)));
+            : (await BlockingWork.Run(() => databases.Use(connection => QuarantineAll(connection, shard, unit, path, quarantine))), null);
         input.RequireUnchanged();
         if (scored + quarantined != shard.Range.Rows)
             throw input.Changed($"has {scored + quarantined} rows where {shard.Range.Rows} were planned");
 
-        return new ShardScored(
+        var result = new ShardScored(
             shard.JobId, shard.Epoch, shard.Shard, shard.Attempt, unit.Execution, worker.Name,
             scored > 0 ? await part.SealAsync(scored, unit.Token) : null,
             quarantined > 0 ? await quarantine.SealAsync(quarantined, unit.Token) : null,
             unit.Elapsed);
+        BatchMetrics.Finished(scored, quarantined, result.Elapsed, provider);
+        return result;
     }
 
-    async Task<(long Scored, long Quarantined)> ScoreAsync(ScoreShard shard, RunningUnit unit, string path, WorkFile part, WorkFile quarantine)
+    async Task<((long Scored, long Quarantined), string? Provider)> ScoreAsync(ScoreShard shard, RunningUnit unit, string path, WorkFile part, WorkFile quarantine)
     {
+        var asked = Stopwatch.GetTimestamp();
         using var model = await models.LeaseAsync(shard.Model, unit.Token);
-        return await BlockingWork.Run(() => databases.Use(connection => Score(connection, shard, unit, path, model.Session, part, quarantine)));
+        var provider = model.Session.Onnx.Provider;
+        if (!model.WasOpen)
+            Durations.StartedCold(Stopwatch.GetElapsedTime(asked), provider, "batch");
+        return (await BlockingWork.Run(() => databases.Use(connection => Score(connection, shard, unit, path, model.Session, part, quarantine))), provider);
     }
 
     (long Scored, long Quarantined) Score(

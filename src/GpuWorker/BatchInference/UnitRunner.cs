@@ -67,6 +67,7 @@ public sealed partial class UnitRunner(RunningUnits units, UnitHeartbeats heartb
 
     ShardFailed Failed(RunningUnit unit, Failure failure, bool retryable, double rowsPerSecond, Exception? cause = null)
     {
+        BatchMetrics.FailedAs(failure.Code);
         LogFailed(unit.Unit, unit.JobId, failure.Code, failure.Message, cause);
         return new ShardFailed(unit.JobId, unit.Epoch, unit.Unit, unit.Attempt, unit.Execution, worker.Name, failure, retryable, rowsPerSecond);
     }

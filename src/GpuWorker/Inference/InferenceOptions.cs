@@ -34,8 +34,20 @@ public sealed class InferenceOptions
     [Range(0, 16_777_216)]
     public int MaxWarmMegabytes { get; set; }
 
-    /// <summary>Names of models that stay open once they are. Default: none.</summary>
+    /// <summary>
+    /// Models of the registry that are opened when the worker starts, stay open, and are followed to newer versions: each <c>name</c> (the
+    /// version registered last), <c>name@alias</c> or <c>name@sha256</c>, with <c>tenant/</c> in front where it is another tenant's than the
+    /// home tenant's. Default: none.
+    /// </summary>
     public string[] Pinned { get; set; } = [];
+
+    /// <summary>How long a starting worker waits for its pinned models before it calls itself ready without them, in seconds. Default: 60.</summary>
+    [Range(1, 3600)]
+    public int PinnedSeconds { get; set; } = 60;
+
+    /// <summary>How often it is asked again which versions the pinned models are, in seconds: the word of a new one may be lost. Default: 60.</summary>
+    [Range(1, 3600)]
+    public int PinnedLookSeconds { get; set; } = 60;
 
     internal long EffectiveWarmBytes => MaxWarmMegabytes > 0 ? MaxWarmMegabytes * 1024L * 1024 : GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 4;
 

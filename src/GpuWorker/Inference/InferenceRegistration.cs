@@ -1,3 +1,4 @@
+using Contracts;
 using Interop.OnnxRuntime;
 using MassTransit;
 using Messaging;
@@ -14,12 +15,15 @@ public static partial class InferenceRegistration
     /// <summary>ONNX Runtime, the models it has open, and the inspection of new ones. Needs <c>AddArtifacts</c>.</summary>
     public static IServiceCollection AddInference(this IServiceCollection services)
     {
-        services.AddOptions<InferenceOptions>().BindConfiguration(InferenceOptions.Section).ValidateDataAnnotations().ValidateOnStart();
+        services.AddOptions<InferenceOptions>().BindConfiguration(InferenceOptions.Section).ValidateDataAnnotations()
+            .Validate(inference => inference.Pinned.All(name => TenantModel.TryParse(name) is not null), $"Inference:Pinned has a name that is none of a model. {TenantModel.Rule}")
+            .Validate(inference => inference.Pinned.Length <= FindModels.Most, $"Inference:Pinned has more than {FindModels.Most} names.").ValidateOnStart();
         services.TryAddSingleton(TimeProvider.System);
         services.AddSingleton(CreateEnvironment);
         services.AddSingleton<Devices>();
         services.AddSingleton<ModelCache>();
         services.AddSingleton<ModelInspector>();
+        services.AddHostedService<DeviceMemory>();
         return services;
     }
 

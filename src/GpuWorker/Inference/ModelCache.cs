@@ -17,7 +17,7 @@ public sealed partial class ModelCache(OnnxEnvironment environment, ArtifactStor
     static readonly Meter Meter = new("GpuWorker.Inference");
     static readonly Counter<long> Hits = Meter.CreateCounter<long>("model.cache.hits", "{lease}", "Leases of models that were open");
     static readonly Counter<long> Misses = Meter.CreateCounter<long>("model.cache.misses", "{lease}", "Leases of models that had to be opened");
-    static readonly Histogram<double> LoadTime = Meter.CreateHistogram<double>("model.load.duration", "ms", "How long models took to open");
+    static readonly Histogram<double> LoadTime = Meter.CreateHistogram("model.load.duration", "ms", "How long models took to open", advice: Durations.Advice);
     static readonly UpDownCounter<long> WarmBytes = Meter.CreateUpDownCounter<long>("model.cache.bytes", "By", "Memory of the models that are open, as measured at registration");
 
     readonly Lock gate = new();
@@ -26,6 +26,7 @@ public sealed partial class ModelCache(OnnxEnvironment environment, ArtifactStor
 
     // What a device showed of its memory outlasts the session.
     readonly Dictionary<(string Sha256, string Provider), int> rowLimits = [];
+    HashSet<string> pinned = [];
     long uses;
     bool disposed;
 
@@ -39,6 +40,16 @@ public sealed partial class ModelCache(OnnxEnvironment environment, ArtifactStor
         }
     }
 
+    /// <summary>The sessions that are open; each may be closed at any moment.</summary>
+    internal IReadOnlyList<ModelSession> Sessions
+    {
+        get
+        {
+            lock (gate)
+                return [.. entries.Values.Where(entry => entry.Load.IsCompletedSuccessfully).Select(entry => entry.Session)];
+        }
+    }
+
     /// <summary>The model, open until the lease is disposed.</summary>
     /// <exception cref="FailureException">The model cannot be used; the next caller tries again.</exception>
     public async Task<ModelLease> LeaseAsync(ModelRef model, CancellationToken cancellationToken = default)
@@ -47,13 +58,22 @@ public sealed partial class ModelCache(OnnxEnvironment environment, ArtifactStor
         try
         {
             cancellationToken.ThrowIfCancellationRequested();
-            return new ModelLease(this, entry, await entry.Load.WaitAsync(cancellationToken));
+            var wasOpen = entry.Load.IsCompletedSuccessfully;
+            return new ModelLease(this, entry, await entry.Load.WaitAsync(cancellationToken), wasOpen);
         }
         catch
         {
             Return(entry);
             throw;
         }
+    }
+
+    /// <summary>From now on these stay open once they are, and no others.</summary>
+    public void Pin(IEnumerable<string> sha256)
+    {
+        lock (gate)
+            pinned = [.. sha256];
+        Evict();
     }
 
     /// <summary>Closes every model that nobody uses, pinned or not; the others are closed when they are returned.</summary>
@@ -147,7 +167,7 @@ public sealed partial class ModelCache(OnnxEnvironment environment, ArtifactStor
                 session.LimitRowsTo(limit);
         }
         var elapsed = Stopwatch.GetElapsedTime(begun).TotalMilliseconds;
-        LoadTime.Record(elapsed);
+        LoadTime.Record(elapsed, Durations.On(session.Onnx.Provider));
         WarmBytes.Add(Weight(model, session));
         LogOpened(model.Name, model.Sha256, session.Onnx.Provider, elapsed, string.Join("; ", session.Onnx.Refused.Select(refused => $"not on {refused.Provider}: {refused.Reason}")));
         return session;
@@ -167,7 +187,7 @@ public sealed partial class ModelCache(OnnxEnvironment environment, ArtifactStor
             foreach (var entry in entries.Values.Where(entry => entry is { Leases: 0, Load.IsCompleted: true }).OrderBy(entry => entry.LastUse).ToArray())
             {
                 var isOpen = entry.Load.IsCompletedSuccessfully;
-                if (isOpen && !entry.IsLast && (Fits(count, bytes) || options.Value.Pinned.Contains(entry.Model.Name)))
+                if (isOpen && !entry.IsLast && (Fits(count, bytes) || pinned.Contains(entry.Model.Sha256)))
                     continue;
                 entries.Remove(entry.Model.Sha256);
                 if (!isOpen)
@@ -214,10 +234,13 @@ public sealed class ModelLease : IDisposable
     readonly ModelCache cache;
     ModelCache.Entry? entry;
 
-    internal ModelLease(ModelCache cache, ModelCache.Entry entry, ModelSession session) =>
-        (this.cache, this.entry, Session) = (cache, entry, session);
+    internal ModelLease(ModelCache cache, ModelCache.Entry entry, ModelSession session, bool wasOpen) =>
+        (this.cache, this.entry, Session, WasOpen) = (cache, entry, session, wasOpen);
 
     public ModelSession Session { get; }
+
+    /// <summary>Nobody had to wait for the model to be opened.</summary>
+    internal bool WasOpen { get; }
 
     public void Dispose()
     {

@@ -58,6 +58,9 @@ public sealed unsafe class RowScorer : IDisposable
     /// <summary>Most rows of a run.</summary>
     public int Capacity { get; }
 
+    /// <summary>The execution provider that serves the model.</summary>
+    internal string Provider => model.Onnx.Provider;
+
     /// <summary>What to pack: name, values a row and DuckDB's type of the columns (<see cref="InputLayout.ColumnType"/>).</summary>
     public IReadOnlyList<InputLayout> Inputs { get; }
 

@@ -16,6 +16,8 @@ sealed class MicroBatcher(OnlineModel model, OnlineScoringOptions options)
     readonly int mostRows = options.MicroBatching && model.Alone is null ? options.MaxBatchRows : 0;
     int running;
 
+    string Provider => model.Session.Onnx.Provider;
+
     /// <summary>Runs that could begin at once.</summary>
     internal int Free => Math.Max(0, runs - Volatile.Read(ref running));
 
@@ -44,7 +46,7 @@ sealed class MicroBatcher(OnlineModel model, OnlineScoringOptions options)
         }
         if (waiting.Place is null)
         {
-            OnlineMetrics.Waited(0);
+            OnlineMetrics.Waited(0, Provider);
             return RunAlone(waiting, stop);
         }
         return await WaitAsync(waiting, stop);
@@ -144,7 +146,7 @@ sealed class MicroBatcher(OnlineModel model, OnlineScoringOptions options)
         try
         {
             foreach (var member in members)
-                OnlineMetrics.Waited(member.Waited.TotalMilliseconds);
+                OnlineMetrics.Waited(member.Waited.TotalMilliseconds, Provider);
             using var run = Options(members[0].Adapter);
             using var batch = new Batch(members, run);
             if (members.Count > 1 && TryRunTogether(members, run))
@@ -204,11 +206,11 @@ sealed class MicroBatcher(OnlineModel model, OnlineScoringOptions options)
         }
     }
 
-    static T Measured<T>(int rows, Func<T> run)
+    T Measured<T>(int rows, Func<T> run)
     {
         var begun = Stopwatch.GetTimestamp();
         var result = run();
-        OnlineMetrics.Ran(Math.Max(rows, 1), Stopwatch.GetElapsedTime(begun).TotalMilliseconds);
+        OnlineMetrics.Ran(Math.Max(rows, 1), Stopwatch.GetElapsedTime(begun).TotalMilliseconds, Provider);
         return result;
     }
 

@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Collections.Concurrent;
+using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using Contracts;
 using GpuWorker.Inference;
@@ -32,8 +33,12 @@ public sealed class OnlineScorer(ModelCache models, OnnxEnvironment environment,
     {
         try
         {
+            var asked = Stopwatch.GetTimestamp();
             using var lease = await models.LeaseAsync(model, stop);
+            var isWarm = lease.WasOpen && serving.TryGetValue(lease.Session, out var known) && known.IsValueCreated;
             var (online, batcher, adapters) = Serve(lease.Session);
+            if (!isWarm)
+                Durations.StartedCold(Stopwatch.GetElapsedTime(asked), lease.Session.Onnx.Provider, "online");
             using var request = BodyReader.Read(body, online, options.Value);
             using var result = await batcher.ScoreAsync(request, adapter is null ? null : adapters.Open(adapter), stop);
             AnswerWriter.Write(answer, online, model.Name, request, result);

@@ -78,7 +78,19 @@ public sealed class EndpointTests(ScoringHost host) : IClassFixture<ScoringHost>
 
     [Fact]
     public async Task A_body_too_large_is_refused() =>
-        await (await ScoreAsync("fraud", new string(' ', 200_000))).ProblemAsync(413, "body_too_large");
+        await (await ScoreAsync("fraud", new string(' ', ScoringHost.MaxBody + 1))).ProblemAsync(413, "body_too_large");
+
+    [Fact]
+    public async Task A_body_too_large_for_the_worker_is_refused_by_the_name_of_its_setting_and_the_worker_is_not_taken_for_lost()
+    {
+        using var answer = await ScoreAsync("fraud", new string(' ', ScoringHost.MaxBody));
+
+        await answer.ProblemAsync(413, "body_too_large");
+        (await answer.JsonAsync()).GetProperty("detail").GetString()!.ShouldContain("Online:MaxBodyBytes of the worker");
+        (await ScoreAsync("fraud", ScoringHost.Row())).StatusCode.ShouldBe(HttpStatusCode.OK);
+        // One of this size it takes, and looks into.
+        await (await ScoreAsync("fraud", new string(' ', ScoringHost.MaxBodyOfWorker))).ProblemAsync(400, "malformed_json");
+    }
 
     [Theory]
     [InlineData("0")]
@@ -99,10 +111,43 @@ public sealed class EndpointTests(ScoringHost host) : IClassFixture<ScoringHost>
         taken.Start();
         var dead = new Uri($"http://{taken.LocalEndpoint}");
         taken.Stop();
-        await host.AnnounceAsync("dead", dead, host.ModelVersion);
+        await host.AnnounceAsync("dead", dead, host.ModelVersion, free: 1000);
 
         for (var i = 0; i < 5; i++)
             (await ScoreAsync("fraud", ScoringHost.Row())).StatusCode.ShouldBe(HttpStatusCode.OK);
+    }
+
+    [Fact]
+    public async Task A_worker_whose_machine_does_not_answer_is_passed_over()
+    {
+        // Its queue is full, and nobody takes from it: a connection is neither made nor refused.
+        using var deaf = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        deaf.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        deaf.Listen(0);
+        var waiting = new List<TcpClient>();
+        try
+        {
+            for (var isFull = false; !isFull;)
+            {
+                var client = new TcpClient();
+                waiting.Add(client);
+                try
+                {
+                    await client.ConnectAsync((IPEndPoint)deaf.LocalEndPoint!).WaitAsync(TimeSpan.FromMilliseconds(300));
+                }
+                catch (TimeoutException)
+                {
+                    isFull = true;
+                }
+            }
+            await host.AnnounceAsync("deaf", new Uri($"http://{deaf.LocalEndPoint}"), host.ModelVersion, free: 1000);
+
+            (await ScoreAsync("fraud", ScoringHost.Row())).StatusCode.ShouldBe(HttpStatusCode.OK);
+        }
+        finally
+        {
+            waiting.ForEach(client => client.Dispose());
+        }
     }
 
     [Theory]

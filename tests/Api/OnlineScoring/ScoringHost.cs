@@ -19,6 +19,12 @@ namespace Api.Tests.OnlineScoring;
 public sealed class ScoringHost : Security.SecuredHost
 {
     public const string WorkerKey = "0123456789abcdef0123456789abcdef";
+
+    /// <summary>Of the API; the worker takes less.</summary>
+    public const int MaxBody = 20_000_000;
+
+    public const int MaxBodyOfWorker = 15_000_000;
+
     const string Sample = "fraud-detection-model";
     const int Features = 30;
 
@@ -32,7 +38,7 @@ public sealed class ScoringHost : Security.SecuredHost
     {
         ["Workers:Key"] = WorkerKey,
         ["Api:OnlineScoring:ResolvedMilliseconds"] = "0",
-        ["Api:OnlineScoring:MaxBodyBytes"] = "100000",
+        ["Api:OnlineScoring:MaxBodyBytes"] = $"{MaxBody}",
     };
 
     public override async Task InitializeAsync()
@@ -110,7 +116,7 @@ public sealed class ScoringHost : Security.SecuredHost
         var builder = WebApplication.CreateBuilder(new WebApplicationOptions { ContentRootPath = AppContext.BaseDirectory, EnvironmentName = "Test" });
         builder.Logging.ClearProviders();
         builder.WebHost.UseUrls("http://127.0.0.1:0");
-        builder.Configuration.AddInMemoryCollection(new Dictionary<string, string?> { ["Artifacts:ModelsRoot"] = Models, ["Workers:Key"] = key });
+        builder.Configuration.AddInMemoryCollection(new Dictionary<string, string?> { ["Artifacts:ModelsRoot"] = Models, ["Workers:Key"] = key, ["Online:MaxBodyBytes"] = $"{MaxBodyOfWorker}" });
         builder.Services.AddArtifacts();
         builder.Services.AddInference();
         builder.Services.AddOnlineScoring();
@@ -120,9 +126,10 @@ public sealed class ScoringHost : Security.SecuredHost
     }
 
     /// <summary>Until the API knows of it.</summary>
-    public async Task AnnounceAsync(string name, Uri address, params string[] models)
+    /// <param name="free">More than others have, and it is the better choice.</param>
+    public async Task AnnounceAsync(string name, Uri address, string model, int free = 100)
     {
-        await Services.GetRequiredService<IBus>().Publish(new WorkerAlive(name, 1, models, address, 100));
+        await Services.GetRequiredService<IBus>().Publish(new WorkerAlive(name, 1, [model], address, free));
         var workers = Services.GetRequiredService<Api.OnlineScoring.Workers>();
         await Eventually.TrueAsync(() => workers.Choose(ModelVersion, [])?.Name == name || workers.Choose("", [])?.Name == name, $"the API knows of {name}");
     }

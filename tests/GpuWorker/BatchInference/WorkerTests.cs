@@ -85,10 +85,12 @@ public sealed class WorkerTests : IAsyncLifetime
     [Fact]
     public async Task A_failure_is_reported_with_its_code_and_faults_nothing()
     {
+        using var meters = new HeardMeters(fromHere: false);
         var shard = bench.Shard(Workbench.Sample("transactions.parquet"), "fraud-detection-model");
         await bus.Publish(shard with { Range = shard.Range with { Length = 1 } });
         var failed = await inbox.Next<ShardFailed>();
         (failed.Failure.Code, failed.Retryable, failed.RowsPerSecond).ShouldBe((FailureCodes.InputChanged, false, 0));
+        meters.Of("batch.units.failed", ("code", FailureCodes.InputChanged)).ShouldNotBeEmpty();
         inbox.Faults.ShouldBeEmpty();
     }
 

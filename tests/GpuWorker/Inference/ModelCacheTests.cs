@@ -122,8 +122,9 @@ public sealed class ModelCacheTests(InferenceFixture inference)
     [Fact]
     public async Task A_pinned_model_stays_until_all_are_cleared()
     {
-        using var cache = Cache(new InferenceOptions { MaxWarmModels = 1, Pinned = ["ort_types_float"] });
+        using var cache = Cache(new InferenceOptions { MaxWarmModels = 1 });
         var pinned = inference.Conformance("ort_types_float");
+        cache.Pin([pinned.Sha256]);
         foreach (var model in (ModelRef[])[pinned, inference.Conformance("ort_types_int64"), inference.Conformance("ort_types_bool")])
             (await cache.LeaseAsync(model)).Dispose();
         cache.WarmModels.ShouldContain(pinned.Sha256);
@@ -132,6 +133,22 @@ public sealed class ModelCacheTests(InferenceFixture inference)
         cache.Clear().ShouldBe((open, 0));
 
         cache.WarmModels.ShouldBeEmpty();
+    }
+
+    [Fact]
+    public async Task A_model_that_loses_its_pin_goes_when_there_is_no_room_for_it_and_nobody_uses_it()
+    {
+        using var cache = Cache(new InferenceOptions { MaxWarmModels = 1 });
+        var (before, now) = (inference.Conformance("ort_types_float"), inference.Conformance("ort_types_int64"));
+        cache.Pin([before.Sha256, now.Sha256]);
+        var used = await cache.LeaseAsync(before);
+        (await cache.LeaseAsync(now)).Dispose();
+
+        cache.Pin([now.Sha256]);
+        cache.WarmModels.ShouldBe([before.Sha256, now.Sha256], ignoreOrder: true);
+        used.Dispose();
+
+        cache.WarmModels.ShouldBe([now.Sha256]);
     }
 
     [Fact]
