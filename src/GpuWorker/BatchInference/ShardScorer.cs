@@ -36,7 +36,9 @@ public sealed class ShardScorer(
 
     async Task<(long Scored, long Quarantined)> ScoreAsync(ScoreShard shard, RunningUnit unit, string path, WorkFile part, WorkFile quarantine)
     {
-        using var model = await models.LeaseAsync(shard.Model, unit.Token);
+        using var model = RemoteUri.Is(shard.Model.Uri)
+            ? await FetchPatience.WaitAsync(token => models.LeaseAsync(shard.Model, token), $"The model {shard.Model.Name}", unit.Elapsed, time, unit.Token)
+            : await models.LeaseAsync(shard.Model, unit.Token);
         return await BlockingWork.Run(() => databases.Use(connection => Score(connection, shard, unit, path, model.Session, part, quarantine)));
     }
 
