@@ -42,7 +42,7 @@ public sealed record ModelFile(string Name, string Sha256, long Bytes)
     /// <exception cref="FormatException">It is no such list.</exception>
     public static IReadOnlyList<(string Name, string Sha256)> ReadList(string list)
     {
-        var files = list.TrimEnd('\n').Split('\n').Select(line => line.Length > HashLength + 2 && line[HashLength..(HashLength + 2)] == "  "
+        var files = list.TrimEnd('\n').Split('\n').Select(line => line.Length > HashLength + 2 && line[HashLength..(HashLength + 2)] == "  " && line[..HashLength].All(char.IsAsciiHexDigitLower)
             ? (Name: line[(HashLength + 2)..], Sha256: line[..HashLength])
             : throw new FormatException("A line is not a sha256, two spaces and a name.")).ToList();
         return files[0].Name == Model && files.Skip(1).All(file => IsName(file.Name)) && files.DistinctBy(file => file.Name).Count() == files.Count

@@ -36,8 +36,8 @@ sealed class ModelFiles(ArtifactStore store, IOptions<ApiOptions> options, TimeP
         const UnixFileMode own = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
         var path = IncomingOf(tenant);
         var incoming = store.KeepsModelsInContainer ? Directory.CreateDirectory(path, own) : Directory.CreateDirectory(path);
-        foreach (var old in incoming.EnumerateDirectories().Where(IsAbandoned))
-            old.Delete(recursive: true);
+        foreach (var old in incoming.EnumerateDirectories())
+            RemoveIfAbandoned(old);
         return new IncomingFiles(incoming.CreateSubdirectory($"{Guid.CreateVersion7():n}").FullName, options.Value);
     }
 
@@ -131,10 +131,18 @@ sealed class ModelFiles(ArtifactStore store, IOptions<ApiOptions> options, TimeP
         store.KeepsModelsInContainer ? store.For(tenant).ModelUri(names) : FileUri.FromPath(PathOf(tenant, names));
 
     // By its youngest file: a slow upload is none that was left.
-    bool IsAbandoned(DirectoryInfo folder)
+    void RemoveIfAbandoned(DirectoryInfo folder)
     {
         var oldest = clock.GetUtcNow().UtcDateTime - Abandoned;
-        return folder.LastWriteTimeUtc < oldest && folder.EnumerateFiles().All(file => file.LastWriteTimeUtc < oldest);
+        try
+        {
+            if (folder.LastWriteTimeUtc < oldest && folder.EnumerateFiles().All(file => file.LastWriteTimeUtc < oldest))
+                folder.Delete(recursive: true);
+        }
+        catch (DirectoryNotFoundException)
+        {
+            // Another was faster.
+        }
     }
 }
 

@@ -24,7 +24,14 @@ public sealed class LocalFolder : IDisposable
 
     public void Dispose()
     {
-        Directory.Delete(Path, recursive: true);
+        try
+        {
+            Directory.Delete(Path, recursive: true);
+        }
+        catch (DirectoryNotFoundException)
+        {
+            // The store ended before.
+        }
         foreach (var file in held)
             file.Dispose();
     }

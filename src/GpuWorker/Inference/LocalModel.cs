@@ -23,7 +23,8 @@ sealed class LocalModel : IDisposable
     /// <summary>sha256 of files that were looked at when they were fetched, by name; null where none was.</summary>
     public IReadOnlyDictionary<string, string>? Verified { get; }
 
-    /// <exception cref="FailureException"><c>model_missing</c>, <c>model_changed</c>, <c>model_invalid</c>; or <c>artifacts_unavailable</c>, transient.</exception>
+    /// <exception cref="FailureException"><c>model_missing</c>, <c>model_changed</c>, <c>model_invalid</c>; <c>models_disabled</c>: it is in an account
+    /// that this worker was not told of; or <c>artifacts_unavailable</c>, transient.</exception>
     public static async Task<LocalModel> OpenAsync(ArtifactStore artifacts, ModelRef model, CancellationToken cancellationToken = default)
     {
         if (!RemoteUri.Is(model.Uri))
@@ -71,16 +72,21 @@ sealed class LocalModel : IDisposable
     static async Task<IReadOnlyList<(string Name, string Sha256)>?> FilesAsync(ArtifactStore artifacts, ModelRef model, CancellationToken cancellationToken)
     {
         if (model.Files is { Count: > 0 } known)
-            return [.. known.Select(file => (file.Name, file.Sha256))];
+            return Read(Encoding.UTF8.GetString(ModelFile.ListOf(known)));
         var end = $"/{model.Sha256}/{ModelFile.Model}";
         if (!model.Uri.EndsWith(end, StringComparison.Ordinal))
             return null;
         using var list = await artifacts.FetchAsync($"{model.Uri[..^end.Length]}/{model.Sha256}.sha256", model.Sha256, ArtifactAccess.Read, "model", cancellationToken);
         if (new FileInfo(list.Path).Length > LargestList)
             throw new FailureException("model_invalid", "The list of the model's files is longer than one can be.");
+        return Read(await File.ReadAllTextAsync(list.Path, Encoding.UTF8, cancellationToken));
+    }
+
+    static IReadOnlyList<(string Name, string Sha256)> Read(string list)
+    {
         try
         {
-            return ModelFile.ReadList(await File.ReadAllTextAsync(list.Path, Encoding.UTF8, cancellationToken));
+            return ModelFile.ReadList(list);
         }
         catch (FormatException error)
         {
@@ -100,6 +106,11 @@ sealed class LocalModel : IDisposable
         catch (FailureException error) when (error.Failure.Code is "input_missing")
         {
             throw new FailureException(new Failure("model_missing", $"A file of the model is not there: {error.Failure.Message}"), inner: error);
+        }
+        catch (FailureException error) when (error.Failure.Code is "uri_host_not_allowed" or "uri_scheme_not_allowed")
+        {
+            throw new FailureException(new Failure("models_disabled",
+                "This worker has no account for the container of the models. Give it the same Artifacts:Blob:Accounts and Artifacts:ModelsRoot as the API."), inner: error);
         }
         catch (FailureException error) when (error.Failure.Code is "artifact_differs" or FailureCodes.InputChanged or "input_empty")
         {

@@ -156,6 +156,18 @@ public sealed class ContainerModelsTests(InferenceFixture inference, ContainerFi
     }
 
     [Fact]
+    public async Task A_worker_that_was_not_told_of_the_account_says_so_and_a_name_that_leads_elsewhere_is_none()
+    {
+        var model = await container.AddAsync(TestModels.Scale(external: "factor.bin", metadata: new() { ["is"] = "named" }), ("factor.bin", BitConverter.GetBytes(7f)));
+        using var untold = new ModelCache(inference.Environment, inference.Artifacts, Options.Create(inference.Settings), NullLogger<ModelCache>.Instance);
+        foreach (var uri in new[] { model.Uri, container.Blob(model.Uri).Uri.AbsoluteUri })
+            (await FailureAsync(() => untold.LeaseAsync(model with { Uri = uri }))).Failure.Code.ShouldBe("models_disabled");
+
+        foreach (var name in new[] { "../factor.bin", "/tmp/factor.bin", ".hidden", ModelFile.Model, "a\nb" })
+            (await FailureAsync(() => Worker().Models.LeaseAsync(model with { Files = [model.Files![0], model.Files[1] with { Name = name }] }))).Failure.Code.ShouldBe("model_invalid", name);
+    }
+
+    [Fact]
     public async Task An_inspection_looks_at_copies_of_its_own()
     {
         var (store, _) = Worker("inspected");
