@@ -62,6 +62,8 @@ public sealed partial class ArtifactStore
     public async Task<LocalFolder> FetchFolderAsync(
         IReadOnlyList<(string Name, string Uri, string Sha256)> files, ArtifactAccess access, string field, CancellationToken cancellationToken = default)
     {
+        foreach (var (_, uri, _) in files)
+            Require(uri, access, field);
         var folder = new LocalFolder(remotes.Cache!.NewFolder());
         try
         {
