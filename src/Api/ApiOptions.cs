@@ -18,6 +18,12 @@ public sealed class ApiOptions
     [Range(1, 1L << 40)]
     public long MaxAdapterBytes { get; init; } = 1L << 30;
 
+    /// <summary>
+    /// Where uploads lie on this machine until they are in the container of the models. Several processes may share it. Not used where
+    /// <c>Artifacts:ModelsRoot</c> is a folder: they come into that. Default: empty, <c>incoming</c> in <c>Artifacts:CacheFolder</c>.
+    /// </summary>
+    public string UploadFolder { get; set; } = "";
+
     /// <summary>How long a worker may take to open and try a model before the caller is told to come back. Default: 30 s.</summary>
     [Range(typeof(TimeSpan), "00:00:00.100", "00:10:00")]
     public TimeSpan InspectTimeout { get; init; } = TimeSpan.FromSeconds(30);

@@ -20,7 +20,10 @@ public sealed class ArtifactOptions
     /// </summary>
     public string[] OutputRoots { get; set; } = [];
 
-    /// <summary>Folder of the registered models' files. Default: empty, none.</summary>
+    /// <summary>
+    /// Where registered models are kept, each tenant's below its <c>@{tenant}</c>: a folder, or <c>az://container/prefix</c>, or that
+    /// of an account in full. A container must be among the home tenant's <see cref="BlobTenantOptions.Models"/>. Default: empty, none.
+    /// </summary>
     public string ModelsRoot { get; set; } = "";
 
     /// <summary>Largest CSV or NDJSON file, in bytes: one conversion must fit in one unit of work. Default: 4 GiB.</summary>

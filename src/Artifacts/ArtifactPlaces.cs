@@ -16,7 +16,7 @@ sealed class ArtifactPlaces(ArtifactOptions options)
     ];
 
     readonly string[] outputs = Roots(options.OutputRoots);
-    readonly string[] models = Roots([options.ModelsRoot]);
+    readonly string[] models = Roots(RemoteUri.Is(options.ModelsRoot) ? [] : [options.ModelsRoot]);
 
     /// <summary>Whether a path lies within the roots, whosever they are.</summary>
     public bool Allows(ArtifactAccess access, string path) =>
@@ -51,8 +51,8 @@ sealed class ArtifactPlaces(ArtifactOptions options)
         if (!RealPath.IsWithin(path, root))
             yield break;
         yield return new Place(root, options.HomeTenant, access);
-        if (FirstName(path, root) is { } name && IsMarked(name))
-            yield return new Place(Path.Join(root, name), name[0] == '@' ? name[1..] : null, access);
+        if (MarkedName(path, root) is { } name)
+            yield return new Place(Path.Join(root, name), OwnerOf(name), access);
     }
 
     string[] RootsFor(ArtifactAccess access) => access switch
@@ -65,8 +65,12 @@ sealed class ArtifactPlaces(ArtifactOptions options)
 
     static bool IsMarked(string name) => name.Length > 0 && Marks.Contains(name[0]);
 
-    static string? FirstName(string path, string root) =>
-        path[root.Length..].Split('/', StringSplitOptions.RemoveEmptyEntries) is [var first, ..] ? first : null;
+    /// <summary>The first name of a path below a root that tenants share, where it is marked as somebody's.</summary>
+    public static string? MarkedName(string path, string root) =>
+        path[root.Length..].Split('/', StringSplitOptions.RemoveEmptyEntries) is [var first, ..] && IsMarked(first) ? first : null;
+
+    /// <returns>Null: nobody's, though somebody may think so.</returns>
+    public static string? OwnerOf(string markedName) => markedName[0] == '@' ? markedName[1..] : null;
 
     static string[] Roots(IEnumerable<string> folders) =>
         [.. folders.Where(f => f.Length > 0).Select(f => RealPath.Of(Path.GetFullPath(f)) ?? throw new ArgumentException($"{f} is a circle of links."))];

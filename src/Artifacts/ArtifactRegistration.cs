@@ -36,16 +36,16 @@ public static class ArtifactRegistration
         services.AddOptions<ArtifactOptions>()
             .Validate(o => o.InputRoots.Length > 0 || o.HasRemotes, "Artifacts:InputRoots is missing: name the folders whose files may be scored, the same for each host.")
             .Validate(o => o.OutputRoots.Length > 0 || o.Blob.Accounts.Count > 0, "Artifacts:OutputRoots is missing: name the folders under which results may be written, the same for each host.")
-            .Validate(o => o.ModelsRoot.Length > 0, "Artifacts:ModelsRoot is missing: name the folder of the models, the same for each host.");
+            .Validate(o => o.ModelsRoot.Length > 0, "Artifacts:ModelsRoot is missing: name the folder or container of the models, the same for each host.");
         return services;
     }
 
     sealed class RemotesValidation : IValidateOptions<ArtifactOptions>
     {
         public ValidateOptionsResult Validate(string? name, ArtifactOptions options) =>
-            BlobPlaces.Faults(options.Blob).Concat(WebFiles.Faults(options.Http)).ToList() is { Count: > 0 } wrong
-                ? ValidateOptionsResult.Fail(wrong)
-                : ValidateOptionsResult.Success;
+            BlobPlaces.Faults(options.Blob).Concat(WebFiles.Faults(options.Http)).ToList() is { Count: > 0 } wrong ? ValidateOptionsResult.Fail(wrong)
+            : BlobPlaces.ModelsFault(options) is { } fault ? ValidateOptionsResult.Fail(fault)
+            : ValidateOptionsResult.Success;
     }
 
     sealed class TenantRootsValidation : IValidateOptions<ArtifactOptions>

@@ -29,7 +29,7 @@ public sealed partial class ArtifactStore
         if (!RemoteUri.Is(uri))
             return List(uri, extensions, field);
         var parsed = RemoteUri.Parse(uri, field);
-        var files = IsBlob(parsed, uri, field)
+        var files = IsBlob(parsed, uri, ArtifactAccess.Input, field)
             ? await ListBlobsAsync(parsed, extensions, field, cancellationToken)
             : [await remotes.Web.PinAsync(parsed, uri, field, cancellationToken)];
         foreach (var file in files)
@@ -52,7 +52,11 @@ public sealed partial class ArtifactStore
     /// <summary>A file by its content: a copy that is here serves without anybody being asked. One of this machine is given unread.</summary>
     /// <param name="sha256">Of the whole content, in small hexadecimal letters.</param>
     /// <exception cref="FailureException"><c>artifact_differs</c>: its content has another hash; and as above.</exception>
-    public async Task<LocalFile> FetchAsync(string uri, string sha256, ArtifactAccess access, string field, CancellationToken cancellationToken = default)
+    public Task<LocalFile> FetchAsync(string uri, string sha256, ArtifactAccess access, string field, CancellationToken cancellationToken = default) =>
+        FetchAsync(uri, sha256, access, field, 0, cancellationToken);
+
+    /// <param name="beside">Bytes that must be here at the same time.</param>
+    async Task<LocalFile> FetchAsync(string uri, string sha256, ArtifactAccess access, string field, long beside, CancellationToken cancellationToken)
     {
         if (!RemoteUri.Is(uri))
             return new LocalFile(LocalPath(uri, access, field));
@@ -60,7 +64,7 @@ public sealed partial class ArtifactStore
             throw new ArgumentException("64 small hexadecimal letters are needed.", nameof(sha256));
         // Judged first: that somebody else's copy is here opens nothing.
         var parsed = RemoteUri.Parse(uri, field);
-        if (!IsBlob(parsed, uri, field))
+        if (!IsBlob(parsed, uri, access, field))
             throw FileUri.Refuse("uri_host_not_allowed", field, "Over http only inputs are fetched.");
         var place = remotes.Places.Find(parsed, tenant, access, field);
         var name = $"{sha256}{Suffix(uri)}";
@@ -68,7 +72,7 @@ public sealed partial class ArtifactStore
             return here;
         var file = await BlobFiles.TryPinAsync(place, place.Name, field, cancellationToken)
             ?? throw FileUri.Refuse("input_missing", field, $"{place.Container}/{place.Name} does not exist; check the name.");
-        RequireUsable(file, field);
+        RequireUsable(file, field, beside);
         return await remotes.Cache.LeaseAsync(name, file.Length, async (target, token) =>
         {
             await remotes.Blobs.DownloadAsync(file, target, token);
@@ -101,15 +105,15 @@ public sealed partial class ArtifactStore
     BlobPlace Blob(string uri, ArtifactAccess access, string field)
     {
         var parsed = RemoteUri.Parse(uri, field);
-        return IsBlob(parsed, uri, field)
+        return IsBlob(parsed, uri, access, field)
             ? remotes.Places.Find(parsed, tenant, access, field)
             : throw FileUri.Refuse("uri_host_not_allowed", field, "The host is no storage account of yours; ask the operator which are.");
     }
 
     // Else it is a file on another host, if there is any at all.
-    bool IsBlob(RemoteUri parsed, string uri, string field)
+    bool IsBlob(RemoteUri parsed, string uri, ArtifactAccess access, string field)
     {
-        if (remotes.Places.Any && (parsed.Scheme == RemoteUri.Blob || remotes.Places.Serves(parsed, tenant)))
+        if (remotes.Places.Any && (parsed.Scheme == RemoteUri.Blob || remotes.Places.Serves(parsed, tenant, access)))
             return true;
         if (!Options.HasRemotes || parsed.Scheme == RemoteUri.Blob)
             FileUri.RawSegments(uri, field);
@@ -119,7 +123,7 @@ public sealed partial class ArtifactStore
     async Task<(PinnedFile File, IRemoteFiles Source)> FindAsync(PinnedFile file, ArtifactAccess access, string field, CancellationToken cancellationToken)
     {
         var parsed = RemoteUri.Parse(file.Uri, field);
-        if (!IsBlob(parsed, file.Uri, field))
+        if (!IsBlob(parsed, file.Uri, access, field))
             return (file, remotes.Web);
         var place = remotes.Places.Find(parsed, tenant, access, field);
         // What we wrote ourselves is known by its length: it has a name of its own, and is never written again.
@@ -133,7 +137,7 @@ public sealed partial class ArtifactStore
 
     async Task<IReadOnlyList<PinnedFile>> ListBlobsAsync(RemoteUri uri, IReadOnlyList<string> extensions, string field, CancellationToken cancellationToken)
     {
-        var names = remotes.Places.Names(uri, tenant).ToList();
+        var names = remotes.Places.Names(uri, tenant, ArtifactAccess.Input).ToList();
         var first = names.FindIndex(NamePattern.IsPattern);
         if (first >= 0)
             return await GlobBlobsAsync(uri, names, first, field, cancellationToken);
@@ -174,13 +178,13 @@ public sealed partial class ArtifactStore
     // As with files: other programs' notes and unfinished files.
     static bool IsHidden(string source) => source.Split('/').Any(name => name.Length > 0 && name[0] is '_' or '.');
 
-    void RequireUsable(PinnedFile file, string field)
+    void RequireUsable(PinnedFile file, string field, long beside = 0)
     {
         if (file.Length == 0)
             throw FileUri.Refuse("input_empty", field, $"{file.Source} is empty.");
-        if (file.Length > remotes.Cache!.Bytes)
+        if (file.Length > remotes.Cache!.Bytes - beside)
             throw FileUri.Refuse("input_too_large", field,
-                $"{file.Source} has {file.Length} bytes, and the cache for copies {remotes.Cache.Bytes}; split it, or have the operator enlarge Artifacts:CacheBytes.");
+                $"{file.Source} has {file.Length + beside} bytes{(beside > 0 ? " with those beside it" : "")}, and the cache for copies {remotes.Cache.Bytes}; split it, or have the operator enlarge Artifacts:CacheBytes.");
     }
 
     static string CacheName(PinnedFile file) =>

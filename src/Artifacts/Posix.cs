@@ -9,10 +9,11 @@ static partial class Posix
 {
     const int AtCurrentFolder = -100;
     const int AtEmptyPath = 0x1000;
-    const uint StatxLinks = 4;
-    const int StatxLinksOffset = 16;
     const uint StatxType = 1;
+    const uint StatxInode = 0x100;
     const int StatxModeOffset = 28;
+    const int StatxInodeOffset = 32;
+    const int StatxDeviceOffset = 136; // major and minor
     const int StatxSize = 256;
     const int FileTypeMask = 0xF000;
     const int RegularFile = 0x8000;
@@ -26,12 +27,19 @@ static partial class Posix
             (MemoryMarshal.Read<ushort>(facts[StatxModeOffset..]) & FileTypeMask) == RegularFile;
     }
 
-    /// <summary>Whether an open file has no name any more: whoever opens its path gets another, or none.</summary>
-    public static bool IsDeleted(SafeFileHandle file)
+    /// <summary>Whether the path still names the open file: else whoever opens the path gets another, or none. The file may have further names.</summary>
+    public static bool IsAt(SafeFileHandle file, string path)
     {
-        Span<byte> facts = stackalloc byte[StatxSize];
-        return statx(file, "", AtEmptyPath, StatxLinks, facts) != 0 || MemoryMarshal.Read<uint>(facts[StatxLinksOffset..]) == 0;
+        Span<byte> open = stackalloc byte[StatxSize];
+        Span<byte> named = stackalloc byte[StatxSize];
+        return statx(file, "", AtEmptyPath, StatxInode, open) == 0 && statx(AtCurrentFolder, path, 0, StatxInode, named) == 0
+            && MemoryMarshal.Read<ulong>(open[StatxInodeOffset..]) == MemoryMarshal.Read<ulong>(named[StatxInodeOffset..])
+            && MemoryMarshal.Read<ulong>(open[StatxDeviceOffset..]) == MemoryMarshal.Read<ulong>(named[StatxDeviceOffset..]);
     }
+
+    /// <summary>Gives a file one more name.</summary>
+    /// <returns>False where that cannot be: on another file system, or on one that has no such names.</returns>
+    public static bool TryLink(string path, string name) => link(path, name) == 0;
 
     /// <summary>Makes renames in the folder survive a power cut.</summary>
     public static void SyncFolder(string path)
@@ -55,6 +63,9 @@ static partial class Posix
 
     [LibraryImport("libc", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     private static partial int statx(SafeFileHandle file, string path, int flags, uint mask, Span<byte> facts);
+
+    [LibraryImport("libc", StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int link(string path, string name);
 
     [LibraryImport("libc", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     private static partial int open(string path, int flags);

@@ -9,7 +9,7 @@ sealed class RemoteStores : IDisposable
 {
     public RemoteStores(ArtifactOptions options, TimeProvider time)
     {
-        Places = new BlobPlaces(options.Blob, options.HomeTenant);
+        Places = new BlobPlaces(options.Blob, options.HomeTenant, options.ModelsRoot);
         Blobs = new BlobFiles(Places);
         Web = new WebFiles(options.Http);
         Cache = options.HasRemotes ? new ArtifactCache(options.CacheFolder, options.CacheBytes, time) : null;

@@ -11,6 +11,7 @@ public sealed record ModelFile(string Name, string Sha256, long Bytes)
     public const string Model = "model.onnx";
 
     const int LongestName = 200;
+    const int HashLength = 64;
 
     /// <summary>A name that leads nowhere but to a file beside the model: no folders, no hidden files.</summary>
     public static bool IsName(string name) =>
@@ -27,7 +28,25 @@ public sealed record ModelFile(string Name, string Sha256, long Bytes)
         var sorted = others.OrderBy(file => file.Name, StringComparer.Ordinal).ToList();
         if (sorted.Count == 0)
             return model;
-        var list = string.Concat(sorted.Prepend((Name: Model, Sha256: model)).Select(file => $"{file.Sha256}  {file.Name}\n"));
-        return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(list)));
+        return Convert.ToHexStringLower(SHA256.HashData(ListOf(sorted.Prepend((Name: Model, Sha256: model)))));
+    }
+
+    /// <summary>The list that the version of a model of several files is the sha256 of.</summary>
+    /// <param name="files">The .onnx file first, then the others by name in ordinal order.</param>
+    public static byte[] ListOf(IEnumerable<ModelFile> files) => ListOf(files.Select(file => (file.Name, file.Sha256)));
+
+    static byte[] ListOf(IEnumerable<(string Name, string Sha256)> files) =>
+        Encoding.UTF8.GetBytes(string.Concat(files.Select(file => $"{file.Sha256}  {file.Name}\n")));
+
+    /// <summary>Name and sha256 of each file of such a list, the .onnx file first.</summary>
+    /// <exception cref="FormatException">It is no such list.</exception>
+    public static IReadOnlyList<(string Name, string Sha256)> ReadList(string list)
+    {
+        var files = list.TrimEnd('\n').Split('\n').Select(line => line.Length > HashLength + 2 && line[HashLength..(HashLength + 2)] == "  " && line[..HashLength].All(char.IsAsciiHexDigitLower)
+            ? (Name: line[(HashLength + 2)..], Sha256: line[..HashLength])
+            : throw new FormatException("A line is not a sha256, two spaces and a name.")).ToList();
+        return files[0].Name == Model && files.Skip(1).All(file => IsName(file.Name)) && files.DistinctBy(file => file.Name).Count() == files.Count
+            ? files
+            : throw new FormatException($"The names are not {Model} and others, plain and different.");
     }
 }

@@ -9,6 +9,11 @@ namespace Contracts;
 /// <param name="Golden">What it gave when it was registered; null where that is not known.</param>
 public sealed record ModelRef(string Name, string Sha256, string Uri, IReadOnlyList<ModelFile>? Files = null, long MemoryBytes = 0, ModelGolden? Golden = null);
 
+/// <summary>LoRA weights to use in place of a model's own.</summary>
+/// <param name="Uri">Where the .onnx_adapter file lies; it never changes.</param>
+/// <param name="Sha256">Of the file, 64 lower-case hex digits; null where nobody says, which only a file of the worker's own machine may do.</param>
+public sealed record AdapterRef(string Uri, string? Sha256);
+
 /// <summary>What a model gave for made-up rows when it was registered. Who opens it compares.</summary>
 /// <param name="IsConstant">The rows were all zero: the model took no others.</param>
 /// <param name="Values">The first numbers of its outputs.</param>

@@ -43,6 +43,7 @@ public static class FailureStatus
         ["api_key_ended"] = 409,
 
         ["storage_limit_reached"] = 409,
+        ["artifact_differs"] = 409,
 
         ["body_too_large"] = 413,
         ["unsupported_media_type"] = 415,

@@ -11,7 +11,7 @@ using Support;
 namespace Api.Tests;
 
 /// <summary>The API with a worker that has ONNX Runtime, and the sample models to register at start.</summary>
-public sealed class RealWorkerHost : ApiHost
+public class RealWorkerHost : ApiHost
 {
     private protected override void AddWorker(WebApplicationBuilder builder, IBusRegistrationConfigurator bus)
     {

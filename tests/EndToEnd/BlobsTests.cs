@@ -6,7 +6,7 @@ using Support;
 
 namespace EndToEnd;
 
-/// <summary>Processes that share nothing but blobs, a cache folder, a database and a broker.</summary>
+/// <summary>Processes that share nothing but blobs, a cache folder, a database and a broker. The models are blobs too.</summary>
 public sealed class BlobsFixture : IAsyncLifetime
 {
     readonly AzuriteServer _server = new();
@@ -20,6 +20,8 @@ public sealed class BlobsFixture : IAsyncLifetime
 
     public BlobContainerClient Results { get; private set; } = null!;
 
+    public BlobContainerClient Models { get; private set; } = null!;
+
     public ProcessGroup Group => _group!;
 
     public string Cache => _folder["cache"];
@@ -29,7 +31,7 @@ public sealed class BlobsFixture : IAsyncLifetime
     public async Task InitializeAsync()
     {
         await _server.InitializeAsync();
-        (Inputs, Results) = (await Azurite.CreateContainerAsync(), await Azurite.CreateContainerAsync());
+        (Inputs, Results, Models) = (await Azurite.CreateContainerAsync(), await Azurite.CreateContainerAsync(), await Azurite.CreateContainerAsync());
         const string account = "Artifacts:Blob:Accounts:lake";
         _group = await ProcessGroup.StartAsync(new ProcessGroupLaunch(1, 1, 0)
         {
@@ -38,6 +40,8 @@ public sealed class BlobsFixture : IAsyncLifetime
                 [$"{account}:ConnectionString"] = Azurite.ConnectionString(),
                 [$"{account}:Tenants:local:Inputs:0"] = $"{Inputs.Name}/ours",
                 [$"{account}:Tenants:local:Outputs:0"] = $"{Results.Name}/ours",
+                [$"{account}:Tenants:local:Models:0"] = Models.Name,
+                ["Artifacts:ModelsRoot"] = $"az://{Models.Name}/registered",
                 [$"{account}:Tenants:acme:Inputs:0"] = $"{Inputs.Name}/acme",
                 [$"{account}:Tenants:acme:Outputs:0"] = $"{Results.Name}/acme",
                 ["Artifacts:CacheFolder"] = Cache,
@@ -48,9 +52,13 @@ public sealed class BlobsFixture : IAsyncLifetime
             async () => (await Group.Http.GetAsync("/api/v1/models/fraud-detection-model")).IsSuccessStatusCode, "the model to be registered", TimeSpan.FromMinutes(2));
     }
 
-    public async Task StartWorkerAsync()
+    /// <param name="cache">A folder of its own for copies.</param>
+    public async Task StartWorkerAsync(string? cache = null)
     {
-        _worker = await HostProcess.StartAsync(Group.Launch(2));
+        var launch = Group.Launch(2);
+        if (cache is not null)
+            launch = launch with { Settings = new Dictionary<string, string>(launch.Settings) { ["Artifacts:CacheFolder"] = cache } };
+        _worker = await HostProcess.StartAsync(launch);
         await _worker.ReadyAsync();
     }
 
@@ -146,6 +154,35 @@ public sealed class BlobsTests(BlobsFixture fixture) : IClassFixture<BlobsFixtur
             results.GetProperty("files").EnumerateArray().Select(f => f.GetString()![(Results.Uri!.Length + 38)..]).Order().ShouldBe(names.Order());
             var pinned = results.GetProperty("manifest").GetProperty("inputs")[0];
             pinned.GetProperty("eTag").GetString().ShouldNotBeNullOrEmpty();
+        }
+        await _group.ShouldKeepInvariantsAsync();
+    }
+
+    [Fact]
+    public async Task A_worker_with_an_empty_cache_has_its_models_from_the_container()
+    {
+        await fixture.StopWorkerAsync();
+        try
+        {
+            await fixture.StartWorkerAsync(_folder["cache"]);
+            await RunAsync(Request(Scenarios.TenShards().Input));
+
+            var latest = (await _group.Http.GetFromJsonAsync<JsonElement>("/api/v1/models/fraud-detection-model")).GetProperty("latest");
+            var model = latest.GetProperty("version").GetString()!;
+            List<string> names = [];
+            await foreach (var blob in fixture.Models.GetBlobsAsync())
+                names.Add(blob.Name);
+            names.ShouldContain($"registered/@local/{model[..2]}/{model}.onnx");
+            names.ShouldNotContain(name => name.Contains("/.incoming/", StringComparison.Ordinal));
+            Directory.GetFiles(Path.Combine(_folder["cache"], "files")).Select(Path.GetFileName).ShouldBe([$"{model}.onnx"]);
+            using var answer = await _group.Http.PostAsync("/api/v1/endpoints/fraud-detection-model/score", new StringContent(
+                $$"""{"data":[{"features":[{{string.Join(',', Enumerable.Range(1, 30))}}]}]}""", System.Text.Encoding.UTF8, "application/json"));
+            answer.IsSuccessStatusCode.ShouldBeTrue(await answer.Content.ReadAsStringAsync());
+        }
+        finally
+        {
+            await fixture.StopWorkerAsync();
+            await fixture.StartWorkerAsync();
         }
         await _group.ShouldKeepInvariantsAsync();
     }

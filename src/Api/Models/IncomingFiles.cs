@@ -4,8 +4,33 @@ using Contracts;
 
 namespace Api.Models;
 
+/// <summary>One file on its way in.</summary>
+sealed record IncomingFile(string Path, FileDigest Digest)
+{
+    public string Name => System.IO.Path.GetFileName(Path);
+}
+
+/// <summary>A model's files on their way in, in a folder of their own. It is gone when disposed.</summary>
+/// <param name="Folder">What they are in.</param>
+/// <param name="Version">sha256 of the .onnx file, or of the list of all files.</param>
+/// <param name="Contents">Every file, the .onnx file first.</param>
+/// <param name="Field">What the caller called it; failures name it.</param>
+/// <param name="Files">The same; null where the .onnx file is all.</param>
+sealed record IncomingModel(string Folder, string Version, IReadOnlyList<IncomingFile> Contents, string Field, IReadOnlyList<ModelFile>? Files) : IDisposable
+{
+    /// <summary>Of all files.</summary>
+    public long Bytes => Contents.Sum(file => file.Digest.Length);
+
+    public void Dispose() => Directory.Delete(Folder, recursive: true);
+}
+
 /// <summary>A LoRA adapter's file on its way in. It goes with the folder that it came to.</summary>
-sealed record IncomingAdapter(string Path, string Uri, string Sha256, long Bytes);
+sealed record IncomingAdapter(IncomingFile Content)
+{
+    public string Sha256 => Content.Digest.Sha256;
+
+    public long Bytes => Content.Digest.Length;
+}
 
 /// <summary>Files of one model that are still coming in. What was not finished is gone when disposed.</summary>
 sealed class IncomingFiles(string folder, ApiOptions options) : IDisposable
@@ -47,8 +72,7 @@ sealed class IncomingFiles(string folder, ApiOptions options) : IDisposable
     {
         const string name = "adapter.onnx_adapter";
         var file = await TakeAsync(content, name, field, options.MaxAdapterBytes, $"An adapter may have at most {options.MaxAdapterBytes} bytes.", cancellationToken);
-        var path = Path.Join(folder, name);
-        return new IncomingAdapter(path, FileUri.FromPath(path), file.Sha256, file.Bytes);
+        return new IncomingAdapter(ContentOf(file));
     }
 
     /// <summary>Without a model among them, the only file is it.</summary>
@@ -68,10 +92,9 @@ sealed class IncomingFiles(string folder, ApiOptions options) : IDisposable
     public IncomingModel Finish(string field)
     {
         isFinished = true;
-        var path = Path.Join(folder, ModelFile.Model);
-        var files = others.Count == 0 ? null : (IReadOnlyList<ModelFile>)[model!, .. others.OrderBy(file => file.Name, StringComparer.Ordinal)];
+        ModelFile[] files = [model!, .. others.OrderBy(file => file.Name, StringComparer.Ordinal)];
         var version = ModelFile.VersionOf(model!.Sha256, others.Select(file => (file.Name, file.Sha256)));
-        return new IncomingModel(path, FileUri.FromPath(path), version, model.Bytes + others.Sum(file => file.Bytes), field, files);
+        return new IncomingModel(folder, version, [.. files.Select(ContentOf)], field, others.Count == 0 ? null : files);
     }
 
     public void Dispose()
@@ -79,6 +102,8 @@ sealed class IncomingFiles(string folder, ApiOptions options) : IDisposable
         if (!isFinished)
             Directory.Delete(folder, recursive: true);
     }
+
+    IncomingFile ContentOf(ModelFile file) => new(Path.Join(folder, file.Name), new FileDigest(file.Bytes, file.Sha256));
 
     async Task<ModelFile> TakeAsync(Stream content, string name, string field, long most, string advice, CancellationToken cancellationToken)
     {

@@ -20,7 +20,8 @@ sealed class ModelAdapters(PlatformDbContext db, InspectionWorker worker, ModelF
             return (Same(known, file), false);
 
         await quotas.CheckBytesAsync(file.Bytes, cancellationToken);
-        await worker.AskAsync<InspectAdapter, AdapterInspected>(new InspectAdapter(file.Uri, file.Sha256, model.Reference()), field, cancellationToken);
+        await using var shown = await files.ShowAsync(caller.Tenant, [file.Content], cancellationToken);
+        await worker.AskAsync<InspectAdapter, AdapterInspected>(new InspectAdapter(shown.Uri, file.Sha256, model.Reference()), field, cancellationToken);
         var adapter = new ModelAdapter
         {
             Tenant = caller.Tenant,
@@ -28,7 +29,7 @@ sealed class ModelAdapters(PlatformDbContext db, InspectionWorker worker, ModelF
             Version = model.Version,
             Name = name,
             Sha256 = file.Sha256,
-            Uri = files.Keep(caller.Tenant, file.Path, file.Sha256, "onnx_adapter"),
+            Uri = await files.KeepAsync(caller.Tenant, file, shown, cancellationToken),
             Bytes = file.Bytes,
             RegisteredAt = clock.GetUtcNow(),
             RegisteredBy = caller.Id,

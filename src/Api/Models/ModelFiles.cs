@@ -4,41 +4,40 @@ using Microsoft.Extensions.Options;
 
 namespace Api.Models;
 
-/// <summary>A model's files on their way in, in a folder of their own. It is gone when disposed.</summary>
-/// <param name="Path">Of the .onnx file.</param>
-/// <param name="Version">sha256 of the .onnx file, or of the list of all files.</param>
-/// <param name="Bytes">Of all files.</param>
-/// <param name="Field">What the caller called it; failures name it.</param>
-/// <param name="Files">Every file, the .onnx file first; null where that is all.</param>
-sealed record IncomingModel(string Path, string Uri, string Version, long Bytes, string Field, IReadOnlyList<ModelFile>? Files) : IDisposable
-{
-    public string Folder => System.IO.Path.GetDirectoryName(Path)!;
-
-    public void Dispose() => Directory.Delete(Folder, recursive: true);
-}
-
 /// <summary>
 /// The registered models' files, by tenant and content: <c>{root}/@{tenant}/ab/abcd….onnx</c>, or with others beside it
-/// <c>{root}/@{tenant}/ab/abcd…/model.onnx</c>. A file never changes once it is there.
+/// <c>{root}/@{tenant}/ab/abcd…/model.onnx</c>. A file never changes once it is there. The root is a folder or a container.
 /// </summary>
 sealed class ModelFiles(ArtifactStore store, IOptions<ApiOptions> options, TimeProvider clock)
 {
+    const string Incoming = ".incoming";
+
     static readonly TimeSpan Abandoned = TimeSpan.FromHours(1);
 
-    string Root => store.Options.ModelsRoot is { Length: > 0 } root
-        ? Path.GetFullPath(root)
-        : throw new FailureException("models_disabled", "This platform has no folder for models. Set Artifacts:ModelsRoot.");
+    // Of a container's, nothing tells that somebody is still at it.
+    static readonly TimeSpan AbandonedUpload = TimeSpan.FromDays(1);
 
-    // By the tenant's own view: a link in place of the folder leads nowhere else.
-    string PathOf(string tenant, params string[] names) => store.For(tenant)
-        .LocalPath(FileUri.Append(FileUri.FromPath(Root), [ArtifactStore.FolderOf(tenant), .. names]), ArtifactAccess.Model, "models");
+    string PathOf(string tenant, params string[] names)
+    {
+        // By the tenant's own view: a link in place of the folder leads nowhere else.
+        var own = store.For(tenant);
+        return own.LocalPath(own.ModelUri(names), ArtifactAccess.Model, "models");
+    }
+
+    // A name is all that takes a file from there to its place in a folder.
+    string IncomingOf(string tenant) =>
+        !store.KeepsModelsInContainer ? PathOf(tenant, Incoming)
+        : options.Value.UploadFolder is { Length: > 0 } folder ? folder
+        : Path.Join(store.Options.CacheFolder, "incoming");
 
     /// <summary>A folder for what comes in, in which only its maker writes.</summary>
     public IncomingFiles Open(string tenant)
     {
-        var incoming = Directory.CreateDirectory(PathOf(tenant, ".incoming"));
-        foreach (var old in incoming.EnumerateDirectories().Where(IsAbandoned))
-            old.Delete(recursive: true);
+        const UnixFileMode own = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
+        var path = IncomingOf(tenant);
+        var incoming = store.KeepsModelsInContainer ? Directory.CreateDirectory(path, own) : Directory.CreateDirectory(path);
+        foreach (var old in incoming.EnumerateDirectories())
+            RemoveIfAbandoned(old);
         return new IncomingFiles(incoming.CreateSubdirectory($"{Guid.CreateVersion7():n}").FullName, options.Value);
     }
 
@@ -50,46 +49,124 @@ sealed class ModelFiles(ArtifactStore store, IOptions<ApiOptions> options, TimeP
         return files.Finish(field);
     }
 
-    /// <returns>URI of the .onnx file in its final place.</returns>
-    public string Keep(string tenant, IncomingModel model)
+    /// <summary>Puts what has come in where a worker can look at it, beside each other.</summary>
+    /// <exception cref="FailureException"><c>artifacts_unavailable</c>, transient.</exception>
+    public async Task<ShownFiles> ShowAsync(string tenant, IReadOnlyList<IncomingFile> files, CancellationToken cancellationToken)
     {
+        if (!store.KeepsModelsInContainer)
+            return new ShownFiles(FileUri.FromPath(files[0].Path), null);
+        var own = store.For(tenant);
+        await own.DeleteModelsAsync(own.ModelUri(Incoming), clock.GetUtcNow() - AbandonedUpload, cancellationToken);
+        var shown = new ShownFiles(own.ModelUri(Incoming, $"{Guid.CreateVersion7():n}", files[0].Name), own);
+        try
+        {
+            foreach (var file in files)
+            {
+                await using var content = new FileStream(file.Path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 0, useAsync: true);
+                await own.UploadModelAsync(content, shown.UriOf(file.Name), file.Digest, cancellationToken);
+            }
+            return shown;
+        }
+        catch
+        {
+            await shown.DisposeAsync();
+            throw;
+        }
+    }
+
+    /// <param name="shown">The same files.</param>
+    /// <returns>URI of the .onnx file in its final place.</returns>
+    public async Task<string> KeepAsync(string tenant, IncomingModel model, ShownFiles shown, CancellationToken cancellationToken)
+    {
+        var folder = model.Version[..2];
         if (model.Files is null)
-            return Keep(tenant, model.Path, model.Version, "onnx");
+            return await KeepAsync(tenant, model.Contents[0], shown, [folder, $"{model.Version}.onnx"], cancellationToken);
 
         // The list comes last: where it is, everything is. Whoever comes at the same time writes the same bytes.
-        var list = PathOf(tenant, model.Version[..2], $"{model.Version}.sha256");
-        var path = PathOf(tenant, model.Version[..2], model.Version, ModelFile.Model);
-        if (!File.Exists(list))
+        var list = ModelFile.ListOf(model.Files);
+        string[] listNames = [folder, $"{model.Version}.sha256"];
+        if (store.KeepsModelsInContainer)
         {
-            Directory.CreateDirectory(Path.GetDirectoryName(path)!);
-            foreach (var file in model.Files)
-                ArtifactStore.Seal(Path.Join(model.Folder, file.Name), PathOf(tenant, model.Version[..2], model.Version, file.Name));
+            foreach (var file in model.Contents)
+                await KeepAsync(tenant, file, shown, [folder, model.Version, file.Name], cancellationToken);
+            var own = store.For(tenant);
+            await own.UploadModelAsync(new MemoryStream(list), own.ModelUri(listNames), FileDigest.Of(list), cancellationToken);
+        }
+        else if (PathOf(tenant, listNames) is var place && !File.Exists(place))
+        {
+            Directory.CreateDirectory(PathOf(tenant, folder, model.Version));
+            foreach (var file in model.Contents)
+                ArtifactStore.Seal(file.Path, PathOf(tenant, folder, model.Version, file.Name));
             var lines = Path.Join(model.Folder, ".list");
-            File.WriteAllLines(lines, model.Files.Select(file => $"{file.Sha256}  {file.Name}"));
-            ArtifactStore.Seal(lines, list);
+            await File.WriteAllBytesAsync(lines, list, cancellationToken);
+            ArtifactStore.Seal(lines, place);
         }
 
-        return FileUri.FromPath(path);
+        return UriOf(tenant, folder, model.Version, ModelFile.Model);
     }
 
-    /// <param name="path">Of a finished file.</param>
+    /// <param name="shown">The same file.</param>
     /// <returns>URI of the file in its final place.</returns>
-    public string Keep(string tenant, string path, string sha256, string extension)
+    public Task<string> KeepAsync(string tenant, IncomingAdapter adapter, ShownFiles shown, CancellationToken cancellationToken) =>
+        KeepAsync(tenant, adapter.Content, shown, [adapter.Sha256[..2], $"{adapter.Sha256}.onnx_adapter"], cancellationToken);
+
+    async Task<string> KeepAsync(string tenant, IncomingFile file, ShownFiles shown, string[] names, CancellationToken cancellationToken)
     {
-        var kept = PathOf(tenant, sha256[..2], $"{sha256}.{extension}");
-        if (!File.Exists(kept))
+        if (store.KeepsModelsInContainer)
+        {
+            var own = store.For(tenant);
+            await own.KeepModelAsync(shown.UriOf(file.Name), own.ModelUri(names), file.Digest, cancellationToken);
+        }
+        else if (PathOf(tenant, names) is var kept && !File.Exists(kept))
         {
             Directory.CreateDirectory(Path.GetDirectoryName(kept)!);
-            ArtifactStore.Seal(path, kept);
+            ArtifactStore.Seal(file.Path, kept);
         }
 
-        return FileUri.FromPath(kept);
+        return UriOf(tenant, names);
     }
 
+    // A folder's with links followed, as it ever was.
+    string UriOf(string tenant, params string[] names) =>
+        store.KeepsModelsInContainer ? store.For(tenant).ModelUri(names) : FileUri.FromPath(PathOf(tenant, names));
+
     // By its youngest file: a slow upload is none that was left.
-    bool IsAbandoned(DirectoryInfo folder)
+    void RemoveIfAbandoned(DirectoryInfo folder)
     {
         var oldest = clock.GetUtcNow().UtcDateTime - Abandoned;
-        return folder.LastWriteTimeUtc < oldest && folder.EnumerateFiles().All(file => file.LastWriteTimeUtc < oldest);
+        try
+        {
+            if (folder.LastWriteTimeUtc < oldest && folder.EnumerateFiles().All(file => file.LastWriteTimeUtc < oldest))
+                folder.Delete(recursive: true);
+        }
+        catch (DirectoryNotFoundException)
+        {
+            // Another was faster.
+        }
+    }
+}
+
+/// <summary>What has come in, where workers see it. Copies that were made for that are gone when disposed.</summary>
+/// <param name="Uri">Of the first file.</param>
+/// <param name="copies">Whose the copies are; null where there are none.</param>
+sealed class ShownFiles(string uri, ArtifactStore? copies) : IAsyncDisposable
+{
+    readonly string folder = uri[..uri.LastIndexOf('/')];
+
+    public string Uri => uri;
+
+    public string UriOf(string name) => FileUri.Append(folder, name);
+
+    public async ValueTask DisposeAsync()
+    {
+        try
+        {
+            if (copies is not null)
+                await copies.DeleteModelsAsync(folder);
+        }
+        catch (FailureException)
+        {
+            // Nobody sees them, and a later upload removes what was left.
+        }
     }
 }

@@ -48,13 +48,14 @@ sealed class ModelRegistration(
             return await idempotency.SaveAsync(key, Answer.Of(StatusCodes.Status200OK, known), () => Task.CompletedTask, cancellationToken);
 
         await quotas.CheckBytesAsync(file.Bytes, cancellationToken);
-        var inspected = await worker.AskAsync<InspectModel, ModelInspected>(new InspectModel(file.Uri, file.Version, file.Files), file.Field, cancellationToken);
+        await using var shown = await files.ShowAsync(caller.Tenant, file.Contents, cancellationToken);
+        var inspected = await worker.AskAsync<InspectModel, ModelInspected>(new InspectModel(shown.Uri, file.Version, file.Files), file.Field, cancellationToken);
         var model = new RegisteredModel
         {
             Tenant = caller.Tenant,
             Name = name,
             Version = file.Version,
-            Uri = files.Keep(caller.Tenant, file),
+            Uri = await files.KeepAsync(caller.Tenant, file, shown, cancellationToken),
             Bytes = file.Bytes,
             Description = description ?? inspected.Signature.Metadata.GetValueOrDefault("description"),
             Signature = WireJson.Write(inspected.Signature),

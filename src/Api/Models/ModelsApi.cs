@@ -20,6 +20,8 @@ namespace Api.Models;
 
 static class ModelsApi
 {
+    const string Bytes = "application/octet-stream";
+
     /// <summary>What a form has around its file.</summary>
     const long FormBytes = 1 << 20;
 
@@ -36,7 +38,7 @@ static class ModelsApi
         models.MapPatch("/{name}/versions/{version}", DescribeAsync).WithName("DescribeModelVersion").WithSummary("Change a version's description, labels or card").Problems(400, 404).Needs(Role.Operator);
         models.MapGet("/{name}/versions/{version}/signature", GetSignatureAsync).WithName("GetModelSignature").WithSummary("What a version takes and gives").Problems(404).Needs(Role.Viewer);
         models.MapGet("/{name}/versions/{version}/download", DownloadAsync).WithName("DownloadModelVersion").WithSummary("A version's file, whole or in ranges")
-            .Produces(200, contentType: "application/octet-stream").Produces(206, contentType: "application/octet-stream").Produces(304).Produces(416).Problems(404).Needs(Role.Viewer).AtOwnPace();
+            .Produces(200, contentType: "application/octet-stream").Produces(206, contentType: "application/octet-stream").Produces(304).Produces(416).Problems(404, 409, 503).Needs(Role.Viewer).AtOwnPace();
         models.MapModelAliases();
         models.MapModelAdapters();
         return api;
@@ -103,7 +105,7 @@ static class ModelsApi
 
     /// <param name="file">Which of several, by its name; without it the .onnx file.</param>
     // A file is named by what is in it, and never changes: a range of it may be asked for at any time later.
-    static async Task<Results<PhysicalFileHttpResult, ProblemHttpResult>> DownloadAsync(
+    static async Task<Results<PhysicalFileHttpResult, FileStreamHttpResult, ProblemHttpResult>> DownloadAsync(
         HttpContext context, string name, string version, PlatformDbContext db, ArtifactStore store, CancellationToken cancellationToken, string? file = null)
     {
         if (await db.FindModelAsync(name, version, cancellationToken) is not { } model)
@@ -113,12 +115,23 @@ static class ModelsApi
         if (files.FirstOrDefault(f => f.Name == asked) is not { } found)
             return Problem.From("model_not_found", "file", "model_not_found", $"{name}@{model.Version} has no file {asked}.");
         var uri = asked == ModelFile.Model ? model.Uri : FileUri.Append(model.Uri[..model.Uri.LastIndexOf('/')], asked);
-        var path = store.For(Tenant.Of(context)).LocalPath(uri, ArtifactAccess.Model, "model");
-        return File.Exists(path)
-            ? TypedResults.PhysicalFile(
-                path, "application/octet-stream", asked == ModelFile.Model ? $"{name}.onnx" : asked, model.RegisteredAt, new EntityTagHeaderValue($"\"{found.Sha256}\""), enableRangeProcessing: true)
-            : Problem.From("model_not_found", $"A file of {name}@{model.Version} is gone from the models folder; register it again.");
+        var own = store.For(Tenant.Of(context));
+        var (given, tag) = (asked == ModelFile.Model ? $"{name}.onnx" : asked, new EntityTagHeaderValue($"\"{found.Sha256}\""));
+        if (!RemoteUri.Is(uri))
+        {
+            var path = own.LocalPath(uri, ArtifactAccess.Model, "model");
+            return File.Exists(path) ? TypedResults.PhysicalFile(path, Bytes, given, model.RegisteredAt, tag, enableRangeProcessing: true) : Gone(model);
+        }
+        if (await own.TryOpenReadAsync(uri, ArtifactAccess.Model, "model", cancellationToken) is not { } content)
+            return Gone(model);
+        // Not read here as a whole, it is known by its length alone.
+        return content.Length == found.Bytes
+            ? TypedResults.Stream(content, Bytes, given, model.RegisteredAt, tag, enableRangeProcessing: true)
+            : throw new FailureException("artifact_differs", $"A file of {name}@{model.Version} is not the one that was registered. Have the operator look at it.");
     }
+
+    static ProblemHttpResult Gone(RegisteredModel model) =>
+        Problem.From("model_not_found", $"A file of {model.Name}@{model.Version} is gone from where models are kept; register it again.");
 
     static ProblemHttpResult NoVersion(string name, string version) =>
         Problem.From("model_not_found", $"There is no version {version} of a model {name}. See GET /api/v1/models.");

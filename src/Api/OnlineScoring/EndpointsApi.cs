@@ -47,11 +47,11 @@ static class EndpointsApi
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(time.Token, context.RequestAborted);
         try
         {
-            var (model, adapterUri) = await models.FindAsync(context.Caller().Tenant, name, adapter, stop.Token);
+            var (model, weights) = await models.FindAsync(context.Caller().Tenant, name, adapter, stop.Token);
             // All of it is here before a worker is asked: a slow sender holds none.
             using var body = await PooledBody.ReadAsync(context.Request, options.Value.MaxBodyBytes, "Api:OnlineScoring:MaxBodyBytes, and Online:MaxBodyBytes of the workers", stop.Token);
             using var answer = new PooledAnswer();
-            await workers.ScoreAsync(model, adapterUri, body.Memory, timeout, answer, stop.Token);
+            await workers.ScoreAsync(model, weights, body.Memory, timeout, answer, stop.Token);
             context.Response.ContentType = "application/json";
             context.Response.ContentLength = answer.Written.Length;
             await context.Response.Body.WriteAsync(answer.Written, stop.Token);

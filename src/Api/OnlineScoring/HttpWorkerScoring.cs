@@ -30,7 +30,7 @@ sealed class HttpWorkerScoring : IWorkerScoring, IDisposable
         };
     }
 
-    public async Task ScoreAsync(ModelRef model, string? adapterUri, ReadOnlyMemory<byte> body, TimeSpan timeout, IBufferWriter<byte> answer, CancellationToken cancellationToken)
+    public async Task ScoreAsync(ModelRef model, AdapterRef? adapter, ReadOnlyMemory<byte> body, TimeSpan timeout, IBufferWriter<byte> answer, CancellationToken cancellationToken)
     {
         var tried = new List<KnownWorker>();
         while (tried.Count < MostTried && _workers.Choose(model.Sha256, tried) is { } worker)
@@ -39,7 +39,7 @@ sealed class HttpWorkerScoring : IWorkerScoring, IDisposable
             worker.Ask();
             try
             {
-                await AskAsync(worker, model, adapterUri, body, timeout, answer, cancellationToken);
+                await AskAsync(worker, model, adapter, body, timeout, answer, cancellationToken);
                 return;
             }
             // A connection that does not come about in time is told as a cancellation.
@@ -58,7 +58,7 @@ sealed class HttpWorkerScoring : IWorkerScoring, IDisposable
 
     public void Dispose() => _http.Dispose();
 
-    async Task AskAsync(KnownWorker worker, ModelRef model, string? adapterUri, ReadOnlyMemory<byte> body, TimeSpan timeout, IBufferWriter<byte> answer, CancellationToken cancellationToken)
+    async Task AskAsync(KnownWorker worker, ModelRef model, AdapterRef? adapter, ReadOnlyMemory<byte> body, TimeSpan timeout, IBufferWriter<byte> answer, CancellationToken cancellationToken)
     {
         using var request = new HttpRequestMessage(HttpMethod.Post, new Uri(worker.Address!, ScoringHeaders.Path)) { Content = new ReadOnlyMemoryContent(body) };
         // A worker that takes no body of this size says so before it comes: while it is on its way, the answer would be lost with the connection.
@@ -71,8 +71,10 @@ sealed class HttpWorkerScoring : IWorkerScoring, IDisposable
         if (model.Golden is not null)
             request.Headers.TryAddWithoutValidation(ScoringHeaders.Golden, WireJson.Write(model.Golden));
         request.Headers.TryAddWithoutValidation(ScoringHeaders.Timeout, $"{Math.Max(1, (int)timeout.TotalMilliseconds)}");
-        if (adapterUri is not null)
-            request.Headers.TryAddWithoutValidation(ScoringHeaders.Adapter, adapterUri);
+        if (adapter is not null)
+            request.Headers.TryAddWithoutValidation(ScoringHeaders.Adapter, adapter.Uri);
+        if (adapter?.Sha256 is { } sha256)
+            request.Headers.TryAddWithoutValidation(ScoringHeaders.AdapterSha256, sha256);
         if (_key.Length > 0)
             request.Headers.TryAddWithoutValidation(ScoringHeaders.Key, _key);
         using var response = await _http.SendAsync(request, cancellationToken);

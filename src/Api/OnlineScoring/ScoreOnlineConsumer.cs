@@ -39,8 +39,8 @@ sealed class ScoreOnlineConsumer(
         var timeout = ScoringTimeout.Of(asked.TimeoutMilliseconds, options.Value.TimeoutMilliseconds, "timeoutMilliseconds");
         using var time = new CancellationTokenSource(timeout, clock);
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(time.Token, cancellationToken);
-        var (model, adapterUri) = await models.FindAsync(tenancy.Value.Home, asked.Model ?? "", asked.Adapter, stop.Token);
-        await workers.ScoreAsync(model, adapterUri, JsonSerializer.SerializeToUtf8Bytes(asked.Body), timeout, answer, stop.Token);
+        var (model, adapter) = await models.FindAsync(tenancy.Value.Home, asked.Model ?? "", asked.Adapter, stop.Token);
+        await workers.ScoreAsync(model, adapter, JsonSerializer.SerializeToUtf8Bytes(asked.Body), timeout, answer, stop.Token);
     }
 }
 

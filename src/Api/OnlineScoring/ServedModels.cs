@@ -55,7 +55,7 @@ sealed class ServedModels(IServiceScopeFactory scopes, IOptions<OnlineScoringApi
             return new Served(model.Reference(), null);
         var weights = await db.FindAdapterAsync(model, adapter, cancellationToken)
             ?? throw new FailureException("adapter_not_found", $"There is no adapter {adapter} of {model.Name}@{model.Version}. See GET /api/v1/models/{model.Name}/versions/{model.Version}/adapters.");
-        return new Served(model.Reference(), weights.Uri);
+        return new Served(model.Reference(), new AdapterRef(weights.Uri, weights.Sha256));
     }
 
     public void Dispose() => _reads.Dispose();
@@ -66,5 +66,5 @@ sealed class ServedModels(IServiceScopeFactory scopes, IOptions<OnlineScoringApi
     sealed record Remembered(Served Model, long At);
 }
 
-/// <param name="AdapterUri">LoRA weights in place of the model's own; null for none.</param>
-sealed record Served(ModelRef Model, string? AdapterUri);
+/// <param name="Adapter">LoRA weights in place of the model's own; null for none.</param>
+sealed record Served(ModelRef Model, AdapterRef? Adapter);

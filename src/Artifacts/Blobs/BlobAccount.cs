@@ -64,5 +64,8 @@ sealed record BlobPlace(BlobAccount Account, string Container, string Name)
     /// <summary>In full, whatever the caller's way to say it.</summary>
     public string Uri => FileUri.Append(Account.Endpoint.AbsoluteUri, [Container, .. Name.Split('/', StringSplitOptions.RemoveEmptyEntries)]);
 
+    /// <summary>Within the account.</summary>
+    public string Path => $"{Container}/{Name}".TrimEnd('/');
+
     public BlobClient Client => Account.Blob(this);
 }

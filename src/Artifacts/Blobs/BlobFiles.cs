@@ -153,7 +153,8 @@ sealed class BlobFiles(BlobPlaces places) : IRemoteFiles
         RemoteFailures.TranslateAsync(place.Uri, null, async () => await PropertiesAsync(place, cancellationToken) is not null, cancellationToken);
 
     /// <summary>Removes whatever lies below the folder.</summary>
-    public async Task DeleteFolderAsync(BlobPlace folder, CancellationToken cancellationToken)
+    /// <param name="before">Only what was written before; null for all.</param>
+    public async Task DeleteFolderAsync(BlobPlace folder, CancellationToken cancellationToken, DateTimeOffset? before = null)
     {
         if (folder.Name.Length == 0 || places.IsShared(folder))
             throw FileUri.Refuse("path_outside_roots", "uri", $"{folder.Container}/{folder.Name} is a configured place, which is never deleted.");
@@ -162,7 +163,10 @@ sealed class BlobFiles(BlobPlaces places) : IRemoteFiles
             var container = folder.Account.Container(folder.Container);
             var found = container.GetBlobsAsync(BlobTraits.None, BlobStates.None, folder.Name.TrimEnd('/') + '/', cancellationToken);
             await Parallel.ForEachAsync(found, new ParallelOptions { MaxDegreeOfParallelism = DeletesAtOnce, CancellationToken = cancellationToken }, async (item, token) =>
-                await container.GetBlobBaseClient(item.Name).DeleteIfExistsAsync(DeleteSnapshotsOption.IncludeSnapshots, cancellationToken: token));
+            {
+                if (before is null || item.Properties.LastModified < before)
+                    await container.GetBlobBaseClient(item.Name).DeleteIfExistsAsync(DeleteSnapshotsOption.IncludeSnapshots, cancellationToken: token);
+            });
         }, cancellationToken);
     }
 

@@ -41,6 +41,6 @@ public sealed class BlobTenantOptions
     /// <summary>Where its results may be written.</summary>
     public string[] Outputs { get; set; } = [];
 
-    /// <summary>Where its models may lie.</summary>
+    /// <summary>Where its models may lie. The home tenant's hold <see cref="ArtifactOptions.ModelsRoot"/>, if that is in a container.</summary>
     public string[] Models { get; set; } = [];
 }

@@ -3,37 +3,46 @@ using Contracts;
 
 namespace Artifacts.Blobs;
 
-/// <summary>Which blobs are whose. A URI is judged here before any request is made; for one that leads elsewhere none ever is.</summary>
+/// <summary>
+/// Which blobs are whose. A URI is judged here before any request is made; for one that leads elsewhere none ever is. Of the models root,
+/// which tenants share, what is marked as somebody's is that tenant's alone, as in a folder.
+/// </summary>
 sealed partial class BlobPlaces
 {
+    const string ModelsSetting = "Artifacts:ModelsRoot";
+
     readonly Dictionary<string, BlobAccount> accounts;
     readonly Root[] roots;
     readonly string standard;
     readonly string homeTenant;
 
-    public BlobPlaces(BlobOptions options, string homeTenant)
+    public BlobPlaces(BlobOptions options, string homeTenant, string modelsRoot = "")
     {
         accounts = options.Accounts.ToDictionary(a => a.Key, a => new BlobAccount(a.Key, a.Value));
         roots = [.. Roots(options)];
         standard = options.DefaultAccount.Length > 0 ? options.DefaultAccount : accounts.Count == 1 ? accounts.Keys.Single() : "";
         this.homeTenant = homeTenant;
+        Models = RemoteUri.Is(modelsRoot) ? Find(RemoteUri.Parse(modelsRoot, ModelsSetting), homeTenant, ArtifactAccess.Model, ModelsSetting) : null;
     }
 
     public bool Any => accounts.Count > 0;
 
+    /// <summary>Where registered models are kept; null where that is no container.</summary>
+    public BlobPlace? Models { get; }
+
     /// <summary>Whether an account that this tenant has something in answers there.</summary>
     /// <param name="tenant">Null: the platform itself, to which all belongs.</param>
-    public bool Serves(RemoteUri uri, string? tenant) => AccountOf(uri, tenant) is not null;
+    public bool Serves(RemoteUri uri, string? tenant, ArtifactAccess access) => AccountOf(uri, tenant, access) is not null;
 
     /// <summary>The blob, folder or container that a URI without a glob names.</summary>
     /// <exception cref="FailureException">It is not this tenant's, for this access.</exception>
     public BlobPlace Find(RemoteUri uri, string? tenant, ArtifactAccess access, string field) =>
-        Find(uri, uri.Scheme == RemoteUri.Blob ? uri.Segments : [.. uri.Segments.Skip(AccountOf(uri, tenant)?.Segments.Count + 1 ?? 0)], tenant, access, field);
+        Find(uri, uri.Scheme == RemoteUri.Blob ? uri.Segments : [.. uri.Segments.Skip(AccountOf(uri, tenant, access)?.Segments.Count + 1 ?? 0)], tenant, access, field);
 
     /// <param name="names">Behind the container, as written; fewer than the URI has where the rest is a glob.</param>
     public BlobPlace Find(RemoteUri uri, IReadOnlyList<string> names, string? tenant, ArtifactAccess access, string field)
     {
-        if (AccountOf(uri, tenant) is not { } account)
+        if (AccountOf(uri, tenant, access) is not { } account)
             throw FileUri.Refuse("uri_host_not_allowed", field, uri.Scheme == RemoteUri.Blob
                 ? "There is no default storage account; give https://account.blob.core.windows.net/container/name."
                 : "The host is neither a storage account of yours nor one that inputs may come from; ask the operator which are.");
@@ -46,15 +55,19 @@ sealed partial class BlobPlaces
     }
 
     /// <summary>Names behind the container, as written.</summary>
-    public IReadOnlyList<string> Names(RemoteUri uri, string? tenant) =>
-        uri.Scheme == RemoteUri.Blob ? uri.Segments : [.. uri.Segments.Skip((AccountOf(uri, tenant)?.Segments.Count ?? 0) + 1)];
+    public IReadOnlyList<string> Names(RemoteUri uri, string? tenant, ArtifactAccess access) =>
+        uri.Scheme == RemoteUri.Blob ? uri.Segments : [.. uri.Segments.Skip((AccountOf(uri, tenant, access)?.Segments.Count ?? 0) + 1)];
 
-    public bool Allows(BlobPlace place, string? tenant, ArtifactAccess access) =>
-        RootsOf(tenant, access).Any(root => root.Account == place.Account.Name && IsWithin($"{place.Container}/{place.Name}", root.Path));
+    public bool Allows(BlobPlace place, string? tenant, ArtifactAccess access)
+    {
+        if (tenant is not null && MarkedName(place) is { } marked)
+            return HasModels(access) && ArtifactPlaces.OwnerOf(marked) == tenant;
+        return RootsOf(tenant, access).Any(root => root.Account == place.Account.Name && IsWithin(place.Path, root.Path));
+    }
 
     /// <summary>A configured place itself, or what lies around one: no job's own.</summary>
     public bool IsShared(BlobPlace place) =>
-        roots.Any(root => root.Account == place.Account.Name && IsWithin(root.Path, $"{place.Container}/{place.Name}"));
+        roots.Any(root => root.Account == place.Account.Name && IsWithin(root.Path, place.Path));
 
     public static IEnumerable<string> Faults(BlobOptions options)
     {
@@ -85,6 +98,34 @@ sealed partial class BlobPlaces
         }
     }
 
+    /// <summary>What is wrong with a models root; null when nothing is, or it is a folder.</summary>
+    /// <param name="options">With accounts that have no faults.</param>
+    public static string? ModelsFault(ArtifactOptions options)
+    {
+        if (!RemoteUri.Is(options.ModelsRoot))
+            return null;
+        try
+        {
+            var uri = RemoteUri.Parse(options.ModelsRoot, ModelsSetting);
+            var places = new BlobPlaces(options.Blob, options.HomeTenant);
+            if (places.AccountAt(uri) is not { } account)
+            {
+                return options.Blob.Accounts.Count > 1 && uri.Scheme == RemoteUri.Blob
+                    ? $"{ModelsSetting} is in the default storage account, and none of several is: set Artifacts:Blob:DefaultAccount, the same for each host."
+                    : $"{ModelsSetting} is in a storage account that is not configured: set Artifacts:Blob:Accounts:{{name}}, for Api and every GpuWorker alike, or name a folder.";
+            }
+            var own = options.Blob.Accounts[account.Name].Tenants.GetValueOrDefault(options.HomeTenant)?.Models ?? [];
+            if (own.Length == 0)
+                return $"{ModelsSetting} is in the account {account.Name}, which has no place for models: set Artifacts:Blob:Accounts:{account.Name}:Tenants:{options.HomeTenant}:Models:0 to its container/prefix, for Api and every GpuWorker alike.";
+            places.Find(uri, options.HomeTenant, ArtifactAccess.Model, ModelsSetting);
+            return null;
+        }
+        catch (FailureException e)
+        {
+            return e.Message;
+        }
+    }
+
     static string? Fault(BlobAccountOptions account)
     {
         var credentials = new[] { account.ConnectionString, account.SasToken, account.Identity }.Count(c => c.Length > 0);
@@ -112,12 +153,21 @@ sealed partial class BlobPlaces
             : "Endpoint is https://{account}.blob.core.windows.net or the like, without a query; http only on this machine, and never with Identity.";
     }
 
-    BlobAccount? AccountOf(RemoteUri uri, string? tenant)
+    BlobAccount? AccountAt(RemoteUri uri) =>
+        uri.Scheme == RemoteUri.Blob ? accounts.GetValueOrDefault(standard) : accounts.Values.FirstOrDefault(a => a.Serves(uri));
+
+    BlobAccount? AccountOf(RemoteUri uri, string? tenant, ArtifactAccess access)
     {
-        var account = uri.Scheme == RemoteUri.Blob ? accounts.GetValueOrDefault(standard) : accounts.Values.FirstOrDefault(a => a.Serves(uri));
         // An account in which it has nothing does not exist for a tenant.
-        return account is not null && RootsOf(tenant, ArtifactAccess.Read).Any(root => root.Account == account.Name) ? account : null;
+        return AccountAt(uri) is { } account
+            && (RootsOf(tenant, ArtifactAccess.Read).Any(root => root.Account == account.Name) || (HasModels(access) && Models?.Account.Name == account.Name)) ? account : null;
     }
+
+    static bool HasModels(ArtifactAccess access) => access is ArtifactAccess.Model or ArtifactAccess.Read;
+
+    string? MarkedName(BlobPlace place) => Models is { } root && root.Account.Name == place.Account.Name && IsWithin(place.Path, root.Path)
+        ? ArtifactPlaces.MarkedName(place.Path, root.Path)
+        : null;
 
     IEnumerable<Root> RootsOf(string? tenant, ArtifactAccess access) =>
         roots.Where(root => (tenant is null || root.Tenant == tenant) && (access == ArtifactAccess.Read || root.Access == access));

@@ -11,7 +11,7 @@ namespace Artifacts.Caching;
 /// <remarks>
 /// <c>files/</c> holds whole copies: a reader has a shared lock on its own, and only who has it alone may delete it. <c>fetching/</c> holds
 /// unfinished ones, locked by who fetches: one without a lock is a dead process's. <c>locks/</c> says who fetches what.
-/// <c>outgoing/</c> is for files on their way out, a folder a process.
+/// <c>outgoing/</c> is for files on their way out, and for copies under other names, a folder a process.
 /// </remarks>
 public sealed class ArtifactCache : IDisposable
 {
@@ -56,6 +56,10 @@ public sealed class ArtifactCache : IDisposable
     /// <summary>Where a file is written that goes elsewhere afterwards. It is gone when the process is.</summary>
     public string NewOutgoing() => Path.Join(outgoing, $"{Guid.CreateVersion7():n}.tmp");
 
+    /// <summary>An empty folder, on the copies' file system, for who makes it alone. It is gone when the process is.</summary>
+    public string NewFolder() => Directory.CreateDirectory(
+        Path.Join(outgoing, $"{Guid.CreateVersion7():n}"), UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute).FullName;
+
     /// <summary>The copy, in place until the lease is disposed. A fetch goes on when its caller gives up: the next finds it further on.</summary>
     /// <param name="name">A file name that stands for this content and no other.</param>
     /// <param name="length">In bytes.</param>
@@ -99,7 +103,7 @@ public sealed class ArtifactCache : IDisposable
             {
                 if (FileLock.TryShare(path) is { } hold)
                 {
-                    if (!Posix.IsDeleted(hold) && (length is null || RandomAccess.GetLength(hold) == length))
+                    if (Posix.IsAt(hold, path) && (length is null || RandomAccess.GetLength(hold) == length))
                     {
                         File.SetLastWriteTimeUtc(path, time.GetUtcNow().UtcDateTime);
                         return new LocalFile(path, hold);

@@ -15,7 +15,7 @@ static class FileLock
         try
         {
             var handle = File.OpenHandle(path, mode, FileAccess.ReadWrite, FileShare.None, FileOptions.Asynchronous);
-            if (!Posix.IsDeleted(handle))
+            if (Posix.IsAt(handle, path))
                 return handle;
             handle.Dispose();
             return null;

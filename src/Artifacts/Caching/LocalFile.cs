@@ -11,6 +11,9 @@ public sealed class LocalFile : IDisposable
     /// <param name="hold">Keeps a cached file from being evicted; null where nobody would.</param>
     internal LocalFile(string path, SafeFileHandle? hold = null, bool isTemporary = false) => (Path, this.hold, this.isTemporary) = (path, hold, isTemporary);
 
+    /// <summary>One that nobody takes away.</summary>
+    public static LocalFile Here(string path) => new(path);
+
     public string Path { get; }
 
     public void Dispose()

@@ -27,6 +27,7 @@ public static class ScoringHeaders
     public const string Memory = "X-Model-Memory";
     public const string Golden = "X-Model-Golden";
     public const string Adapter = "X-Adapter-Uri";
+    public const string AdapterSha256 = "X-Adapter-Sha256";
     public const string Timeout = "X-Timeout-Ms";
 }
 

@@ -40,7 +40,9 @@ public sealed class ShardScorer(
     async Task<((long Scored, long Quarantined), string? Provider)> ScoreAsync(ScoreShard shard, RunningUnit unit, string path, WorkFile part, WorkFile quarantine)
     {
         var asked = Stopwatch.GetTimestamp();
-        using var model = await models.LeaseAsync(shard.Model, unit.Token);
+        using var model = RemoteUri.Is(shard.Model.Uri)
+            ? await FetchPatience.WaitAsync(token => models.LeaseAsync(shard.Model, token), $"The model {shard.Model.Name}", unit.Elapsed, time, unit.Token)
+            : await models.LeaseAsync(shard.Model, unit.Token);
         var provider = model.Session.Onnx.Provider;
         if (!model.WasOpen)
             Durations.StartedCold(Stopwatch.GetElapsedTime(asked), provider, "batch");

@@ -8,9 +8,6 @@ namespace GpuWorker.BatchInference;
 /// <summary>The file a unit reads, as it was planned: here or fetched, and in place until this is disposed.</summary>
 sealed class UnitInput : IDisposable
 {
-    /// <summary>A unit may last 45 s in all. A fetch goes on without it, so the next try finds more of the file here.</summary>
-    static readonly TimeSpan LongestWait = TimeSpan.FromSeconds(30);
-
     readonly RowRange range;
     readonly LocalFile? copy;
 
@@ -27,18 +24,10 @@ sealed class UnitInput : IDisposable
             here.RequireUnchanged();
             return here;
         }
-        using var limit = new CancellationTokenSource(LongestWait, time);
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
-        try
-        {
-            var copy = await own.FetchAsync(new PinnedFile(range.Uri, "", range.Source, range.Length, range.ModifiedTicks, range.ETag), either.Token);
-            return new UnitInput(range, copy.Path, copy);
-        }
-        catch (OperationCanceledException) when (limit.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
-        {
-            throw new FailureException(
-                new Failure(FailureCodes.ArtifactsUnavailable, $"{range.Source} with its {range.Length} bytes is still being fetched."), isTransient: true);
-        }
+        var pinned = new PinnedFile(range.Uri, "", range.Source, range.Length, range.ModifiedTicks, range.ETag);
+        var copy = await FetchPatience.WaitAsync(
+            token => own.FetchAsync(pinned, token), $"{range.Source} with its {range.Length} bytes", TimeSpan.Zero, time, cancellationToken);
+        return new UnitInput(range, copy.Path, copy);
     }
 
     /// <summary>Nobody changes a copy of what was pinned.</summary>

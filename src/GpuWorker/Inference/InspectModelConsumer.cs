@@ -11,7 +11,8 @@ public sealed class InspectModelConsumer(ModelInspector inspector) : IConsumer<I
         {
             await context.RespondAsync(await inspector.InspectAsync(context.Message, context.CancellationToken));
         }
-        catch (FailureException error) when (!error.IsTransient)
+        // Also what may pass: who asks waits for an answer, not for us to try again.
+        catch (FailureException error)
         {
             await context.RespondAsync(new ModelRefused(context.Message.Sha256, error.Failure));
         }
@@ -23,7 +24,8 @@ public sealed class InspectModelConsumer(ModelInspector inspector) : IConsumer<I
         {
             await context.RespondAsync(await inspector.InspectAsync(context.Message, context.CancellationToken));
         }
-        catch (FailureException error) when (!error.IsTransient)
+        // Also what may pass: who asks waits for an answer, not for us to try again.
+        catch (FailureException error)
         {
             await context.RespondAsync(new ModelRefused(context.Message.Sha256, error.Failure));
         }

@@ -133,7 +133,7 @@ public sealed partial class ModelCache(OnnxEnvironment environment, ArtifactStor
             if (!entries.TryGetValue(model.Sha256, out var entry) || entry.Load.IsFaulted || entry.Load.IsCanceled)
             {
                 Misses.Add(1);
-                entry = new Entry(model, Task.Run(() => Load(model)));
+                entry = new Entry(model, Task.Run(() => LoadAsync(model)));
                 entries[model.Sha256] = entry;
             }
             else
@@ -148,10 +148,12 @@ public sealed partial class ModelCache(OnnxEnvironment environment, ArtifactStor
         }
     }
 
-    ModelSession Load(ModelRef model)
+    async Task<ModelSession> LoadAsync(ModelRef model)
     {
         var begun = Stopwatch.GetTimestamp();
-        var session = ModelSession.Open(environment, artifacts.LocalPath(model.Uri, ArtifactAccess.Read, "model"), model.Sha256, options.Value);
+        // Whoever gives up waiting leaves the fetch to those who come later.
+        using var files = await LocalModel.OpenAsync(artifacts, model);
+        var session = ModelSession.Open(environment, files.Path, model.Sha256, options.Value, files.Verified);
         try
         {
             SelfTest.Check(session, model.Golden);

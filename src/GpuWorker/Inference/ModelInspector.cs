@@ -14,7 +14,7 @@ public sealed class ModelInspector(ArtifactStore artifacts, IOptions<InferenceOp
 
     /// <exception cref="FailureException">The model is refused: <c>model_missing</c>, <c>model_changed</c>, <c>model_invalid</c>,
     /// <c>model_unsupported_operator</c>, <c>model_dry_run_failed</c>, <c>model_too_slow</c>, <c>model_too_large</c>, <c>model_crashed</c>.
-    /// Or nobody can tell: <c>inspection_unavailable</c>.</exception>
+    /// Or nobody can tell: <c>inspection_unavailable</c>, <c>artifacts_unavailable</c>.</exception>
     public async Task<ModelInspected> InspectAsync(InspectModel asked, CancellationToken cancellationToken = default)
     {
         var report = await RunAsync(asked.Uri, asked.Sha256, asked.Files, null, cancellationToken);
@@ -39,11 +39,11 @@ public sealed class ModelInspector(ArtifactStore artifacts, IOptions<InferenceOp
         {
             using var folder = InspectionFolder.Create(artifacts, settings, time.GetUtcNow());
             // Off the transport's thread: a model may have gigabytes.
-            await Task.Run(() =>
+            await Task.Run(async () =>
             {
-                folder.AddModel(uri, sha256, files);
+                await folder.AddModelAsync(uri, sha256, files, cancellationToken);
                 if (adapter is not null)
-                    folder.AddAdapter(adapter.Uri, adapter.Sha256);
+                    await folder.AddAdapterAsync(adapter.Uri, adapter.Sha256, cancellationToken);
                 folder.AddTask(new InspectionTask(
                     Path.GetFullPath(NativeParts.OnnxRuntime(settings.LibraryPath)), sha256, files, adapter?.Sha256, settings.MaxModelBytes, settings.DryRunSeconds));
             }, cancellationToken);

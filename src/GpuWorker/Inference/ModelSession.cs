@@ -36,12 +36,13 @@ public sealed class ModelSession : IDisposable
 
     /// <summary>Reads, checks and opens a model file, which may be anything at all.</summary>
     /// <param name="sha256">The version: what the file, or with others the list of them, must have; <c>model_changed</c> otherwise.</param>
+    /// <param name="verified">sha256 of files beside it that need not be read for it, by name.</param>
     /// <exception cref="FailureException"><c>model_missing</c>, <c>model_changed</c>, <c>model_invalid</c>, <c>model_unsupported_operator</c>.</exception>
-    public static ModelSession Open(OnnxEnvironment environment, string path, string sha256, InferenceOptions options)
+    public static ModelSession Open(OnnxEnvironment environment, string path, string sha256, InferenceOptions options, IReadOnlyDictionary<string, string>? verified = null)
     {
         var bytes = Read(path, options.MaxModelBytes);
         var actual = Convert.ToHexStringLower(SHA256.HashData(bytes));
-        var file = Version(bytes, path, ref actual, sha256);
+        var file = Version(bytes, path, ref actual, sha256, verified);
         try
         {
             var settings = new OnnxSessionOptions
@@ -74,18 +75,18 @@ public sealed class ModelSession : IDisposable
         return Version(Convert.ToHexStringLower(SHA256.HashData(bytes)), Parse(bytes, path), path);
     }
 
-    static string Version(string sha256, OnnxModelFile file, string path) =>
-        ModelFile.VersionOf(sha256, file.ExternalFiles.Select(name => (name, HashOf(Path.Combine(Path.GetDirectoryName(path)!, name)))));
+    static string Version(string sha256, OnnxModelFile file, string path, IReadOnlyDictionary<string, string>? verified = null) =>
+        ModelFile.VersionOf(sha256, file.ExternalFiles.Select(name => (name, verified?.GetValueOrDefault(name) ?? HashOf(Path.Combine(Path.GetDirectoryName(path)!, name)))));
 
     // Which files there are besides, the model says itself: a version fixes them all.
-    static OnnxModelFile Version(byte[] bytes, string path, ref string actual, string expected)
+    static OnnxModelFile Version(byte[] bytes, string path, ref string actual, string expected, IReadOnlyDictionary<string, string>? verified)
     {
         var isSame = string.Equals(actual, expected, StringComparison.OrdinalIgnoreCase);
         OnnxModelFile? file = null;
         try
         {
             file = Parse(bytes, path);
-            actual = Version(actual, file, path);
+            actual = Version(actual, file, path, verified);
         }
         catch (FailureException) when (!isSame && file is null)
         {

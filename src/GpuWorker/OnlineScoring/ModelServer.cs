@@ -77,13 +77,14 @@ public static class ModelServer
     }
 
     // By the names of the files that are there: no path is made of what a caller says.
-    static string? Adapter(HttpRequest request, string folder)
+    static AdapterRef? Adapter(HttpRequest request, string folder)
     {
         if (request.Query["adapter"] is not [{ Length: > 0 } name, ..])
             return null;
         var adapters = Directory.GetFiles(folder, "*.onnx_adapter");
-        return adapters.FirstOrDefault(path => Path.GetFileNameWithoutExtension(path) == name)
-            ?? throw new FailureException("adapter_unknown", $"There is no adapter {name}; there are: {string.Join(", ", adapters.Select(Path.GetFileNameWithoutExtension).Order())}.",
+        return adapters.FirstOrDefault(path => Path.GetFileNameWithoutExtension(path) == name) is { } found
+            ? new AdapterRef(FileUri.FromPath(found), null)
+            : throw new FailureException("adapter_unknown", $"There is no adapter {name}; there are: {string.Join(", ", adapters.Select(Path.GetFileNameWithoutExtension).Order())}.",
                 new FieldFailure("adapter", "adapter_unknown", "There is none of this name."));
     }
 

@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Runtime.CompilerServices;
+using Artifacts;
 using Contracts;
 using GpuWorker.Inference;
 using Interop.OnnxRuntime;
@@ -10,7 +11,7 @@ using Microsoft.Extensions.Options;
 namespace GpuWorker.OnlineScoring;
 
 /// <summary>Scores what somebody waits for: body in, body out, with a model that is open or is opened for it.</summary>
-public sealed class OnlineScorer(ModelCache models, OnnxEnvironment environment, IOptions<OnlineScoringOptions> options)
+public sealed class OnlineScorer(ModelCache models, OnnxEnvironment environment, ArtifactStore artifacts, IOptions<OnlineScoringOptions> options)
 {
     readonly ConditionalWeakTable<ModelSession, Lazy<Serving>> serving = [];
 
@@ -24,12 +25,12 @@ public sealed class OnlineScorer(ModelCache models, OnnxEnvironment environment,
         Serve(lease.Session);
     }
 
-    /// <param name="adapter">Path of LoRA weights to use in place of the model's own; null for none.</param>
+    /// <param name="adapter">Null for none.</param>
     /// <param name="body">JSON in one of three forms; see docs/pipelines/online-scoring.md.</param>
     /// <param name="answer">Takes JSON in the same form.</param>
     /// <exception cref="FailureException">Nothing was written.</exception>
     /// <exception cref="OperationCanceledException">The caller has gone, or its time is up.</exception>
-    public async Task ScoreAsync(ModelRef model, string? adapter, ReadOnlyMemory<byte> body, IBufferWriter<byte> answer, CancellationToken stop)
+    public async Task ScoreAsync(ModelRef model, AdapterRef? adapter, ReadOnlyMemory<byte> body, IBufferWriter<byte> answer, CancellationToken stop)
     {
         try
         {
@@ -40,7 +41,7 @@ public sealed class OnlineScorer(ModelCache models, OnnxEnvironment environment,
             if (!isWarm)
                 Durations.StartedCold(Stopwatch.GetElapsedTime(asked), lease.Session.Onnx.Provider, "online");
             using var request = BodyReader.Read(body, online, options.Value);
-            using var result = await batcher.ScoreAsync(request, adapter is null ? null : adapters.Open(adapter), stop);
+            using var result = await batcher.ScoreAsync(request, adapter is null ? null : await adapters.OpenAsync(adapter).WaitAsync(stop), stop);
             AnswerWriter.Write(answer, online, model.Name, request, result);
         }
         catch (FailureException e)
@@ -53,26 +54,34 @@ public sealed class OnlineScorer(ModelCache models, OnnxEnvironment environment,
     Serving Serve(ModelSession session) => serving.GetValue(session, opened => new Lazy<Serving>(() =>
     {
         var model = OnlineModel.Of(opened, environment);
-        return new Serving(model, new MicroBatcher(model, options.Value), new AdapterCache());
+        return new Serving(model, new MicroBatcher(model, options.Value), new AdapterCache(artifacts));
     })).Value;
 
     sealed record Serving(OnlineModel Model, MicroBatcher Batcher, AdapterCache Adapters);
 
-    /// <summary>The adapters of an open model, by path. Files never change once they are there.</summary>
-    sealed class AdapterCache
+    /// <summary>The adapters of an open model. Files never change once they are there.</summary>
+    sealed class AdapterCache(ArtifactStore artifacts)
     {
-        readonly ConcurrentDictionary<string, Lazy<OnnxLoraAdapter>> opened = [];
+        readonly ConcurrentDictionary<AdapterRef, Lazy<Task<OnnxLoraAdapter>>> opened = [];
 
-        internal OnnxLoraAdapter Open(string path)
+        internal Task<OnnxLoraAdapter> OpenAsync(AdapterRef adapter) =>
+            opened.GetOrAdd(adapter, asked => new Lazy<Task<OnnxLoraAdapter>>(() => Task.Run(() => LoadAsync(asked)))).Value;
+
+        async Task<OnnxLoraAdapter> LoadAsync(AdapterRef adapter)
         {
             try
             {
-                return opened.GetOrAdd(path, file => new Lazy<OnnxLoraAdapter>(() => OnnxLoraAdapter.FromFile(file))).Value;
+                // What ONNX Runtime maps of it stays mapped.
+                using var file = await LocalModel.FetchAdapterAsync(artifacts, adapter);
+                return OnnxLoraAdapter.FromFile(file.Path);
             }
-            catch (OnnxException e)
+            catch (Exception e)
             {
-                opened.TryRemove(path, out _);
-                throw new FailureException(new Failure("adapter_invalid", $"The adapter {Path.GetFileName(path)} cannot be used: {e.Message}"), inner: e);
+                // Not kept: what was wrong may have been put right.
+                opened.TryRemove(adapter, out _);
+                if (e is not OnnxException)
+                    throw;
+                throw new FailureException(new Failure("adapter_invalid", $"The adapter {adapter.Uri[(adapter.Uri.LastIndexOf('/') + 1)..]} cannot be used: {e.Message}"), inner: e);
             }
         }
     }

@@ -11,7 +11,7 @@ sealed class ScoreEndpoint(OnlineScorer scorer, IOptions<OnlineScoringOptions> o
 {
     const string RetryAfterSeconds = "1";
 
-    internal async Task ScoreAsync(HttpContext context, Func<HttpRequest, (ModelRef Model, string? Adapter)> choose)
+    internal async Task ScoreAsync(HttpContext context, Func<HttpRequest, (ModelRef Model, AdapterRef? Adapter)> choose)
     {
         var failure = await TryScoreAsync(context, choose);
         if (failure is null || context.RequestAborted.IsCancellationRequested)
@@ -21,7 +21,7 @@ sealed class ScoreEndpoint(OnlineScorer scorer, IOptions<OnlineScoringOptions> o
         await failure.ToProblem().ExecuteAsync(context);
     }
 
-    async Task<Failure?> TryScoreAsync(HttpContext context, Func<HttpRequest, (ModelRef Model, string? Adapter)> choose)
+    async Task<Failure?> TryScoreAsync(HttpContext context, Func<HttpRequest, (ModelRef Model, AdapterRef? Adapter)> choose)
     {
         try
         {

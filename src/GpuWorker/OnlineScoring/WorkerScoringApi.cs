@@ -3,7 +3,6 @@ using System.Net;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
-using Artifacts;
 using Contracts;
 using Contracts.OnlineScoring;
 using Microsoft.AspNetCore.Builder;
@@ -22,14 +21,14 @@ static class WorkerScoringApi
 {
     internal static void MapWorkerScoring(this IEndpointRouteBuilder app) => app.MapPost(ScoringHeaders.Path, ScoreAsync).AllowAnonymous();
 
-    static Task ScoreAsync(HttpContext context, ScoreEndpoint endpoint, ArtifactStore artifacts, IOptions<WorkerAccessOptions> access)
+    static Task ScoreAsync(HttpContext context, ScoreEndpoint endpoint, IOptions<WorkerAccessOptions> access)
     {
         if (!IsAllowed(context, access.Value.Key))
         {
             context.Response.StatusCode = StatusCodes.Status404NotFound;
             return Task.CompletedTask;
         }
-        return endpoint.ScoreAsync(context, request => Choose(request, artifacts));
+        return endpoint.ScoreAsync(context, Choose);
     }
 
     static bool IsAllowed(HttpContext context, string key)
@@ -40,11 +39,13 @@ static class WorkerScoringApi
             && CryptographicOperations.FixedTimeEquals(SHA256.HashData(Encoding.UTF8.GetBytes(given)), SHA256.HashData(Encoding.UTF8.GetBytes(key)));
     }
 
-    static (ModelRef, string?) Choose(HttpRequest request, ArtifactStore artifacts)
+    static (ModelRef, AdapterRef?) Choose(HttpRequest request)
     {
         _ = long.TryParse(request.Headers[ScoringHeaders.Memory], NumberStyles.None, CultureInfo.InvariantCulture, out var memory);
         var model = new ModelRef(Header(request, ScoringHeaders.Model), Header(request, ScoringHeaders.Sha256), Header(request, ScoringHeaders.Uri), MemoryBytes: memory, Golden: Golden(request));
-        return (model, request.Headers[ScoringHeaders.Adapter] is [{ Length: > 0 } adapter, ..] ? artifacts.LocalPath(adapter, ArtifactAccess.Read, "adapter") : null);
+        return (model, request.Headers[ScoringHeaders.Adapter] is [{ Length: > 0 } adapter, ..]
+            ? new AdapterRef(adapter, request.Headers[ScoringHeaders.AdapterSha256] is [{ Length: > 0 } sha256, ..] ? sha256 : null)
+            : null);
     }
 
     static ModelGolden? Golden(HttpRequest request)

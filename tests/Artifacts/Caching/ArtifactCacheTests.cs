@@ -165,4 +165,21 @@ public sealed class ArtifactCacheTests : IDisposable
         using var file = await cache.LeaseAsync("a", 5, Content("hello"), CancellationToken.None);
         File.ReadAllText(file.Path).ShouldBe("hello");
     }
+
+    [Fact]
+    public void A_file_with_a_further_name_is_known_to_be_gone_from_its_own()
+    {
+        folder.Write("a", "old");
+        using var open = File.OpenHandle(folder["a"]);
+        Posix.TryLink(folder["a"], folder["b"]).ShouldBeTrue();
+        Posix.TryLink(folder["a"], folder["b"]).ShouldBeFalse();
+        Posix.IsAt(open, folder["a"]).ShouldBeTrue();
+        Posix.IsAt(open, folder["b"]).ShouldBeTrue();
+
+        File.Delete(folder["a"]);
+        Posix.IsAt(open, folder["a"]).ShouldBeFalse();
+        folder.Write("a", "new");
+        Posix.IsAt(open, folder["a"]).ShouldBeFalse();
+        Posix.IsAt(open, folder["b"]).ShouldBeTrue();
+    }
 }

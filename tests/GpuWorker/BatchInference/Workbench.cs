@@ -34,12 +34,15 @@ sealed class Workbench : IDisposable
     readonly WorkerIdentity identity;
     readonly IOptions<GpuWorkerOptions> options;
 
-    public Workbench(GpuWorkerOptions? worker = null)
+    /// <param name="change">Of where files and blobs are.</param>
+    public Workbench(GpuWorkerOptions? worker = null, Action<ArtifactOptions>? change = null)
     {
         DuckDbLibrary.Load(NativeParts.DuckDb());
         foreach (var name in new[] { "in", "out" })
             Directory.CreateDirectory(folder[name]);
-        Store = new ArtifactStore(new ArtifactOptions { InputRoots = [folder["in"], Root("samples")], OutputRoots = [folder["out"]], ModelsRoot = Root("") });
+        var places = new ArtifactOptions { InputRoots = [folder["in"], Root("samples")], OutputRoots = [folder["out"]], ModelsRoot = Root("") };
+        change?.Invoke(places);
+        Store = new ArtifactStore(places);
         options = Options.Create(worker ?? new GpuWorkerOptions { Slots = 1, ThreadsPerSlot = 2 });
         identity = new WorkerIdentity(options);
         models = new ModelCache(Environment.Value, Store, Options.Create(new InferenceOptions()), NullLogger<ModelCache>.Instance);

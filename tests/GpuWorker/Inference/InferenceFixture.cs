@@ -18,7 +18,7 @@ public sealed class InferenceFixture : IDisposable
         Settings.InspectFolder = Tried.Path;
         OnnxLibrary.Load(NativeParts.OnnxRuntime());
         Environment = new OnnxEnvironment(OnnxLogSeverity.Error, _ => { }, ArenaBytes);
-        Artifacts = new ArtifactStore(new ArtifactOptions { ModelsRoot = Models.Path });
+        Artifacts = new ArtifactStore(new ArtifactOptions { InputRoots = [FindConformance()], ModelsRoot = Models.Path });
         Inspector = new ModelInspector(Artifacts, Options.Create(Settings), TimeProvider.System);
     }
 

@@ -205,7 +205,7 @@ public sealed class InspectionTests(InferenceFixture inference)
     {
         using var folder = InspectionFolder.Create(inference.Artifacts, inference.Settings, TimeProvider.System.GetUtcNow());
         var model = inference.Add(TestModels.Endless());
-        folder.AddModel(model.Uri, model.Sha256, null);
+        await folder.AddModelAsync(model.Uri, model.Sha256, null, default);
         folder.AddTask(new InspectionTask(ServiceDefaults.NativeParts.OnnxRuntime(), model.Sha256, null, null, int.MaxValue, 600));
         var start = new ProcessStartInfo(Path.Join(AppContext.BaseDirectory, "GpuWorker"), [InspectionProgram.Argument, $"{4L << 30}", "600"])
         {

@@ -11,9 +11,11 @@ static class TestModels
 
     /// <summary>y = x · 2 for x [N, 2], with the factor in the file or said to be in another.</summary>
     /// <param name="places">Further entries of where the factor is, such as an offset.</param>
-    internal static byte[] Scale(string? external = null, Dictionary<string, string>? metadata = null, Dictionary<string, string>? places = null)
+    /// <param name="factors">How many are in the other file: one for all columns, or one for each.</param>
+    internal static byte[] Scale(string? external = null, Dictionary<string, string>? metadata = null, Dictionary<string, string>? places = null, int factors = 1)
     {
-        var factor = new ProtoWriter().Add(1, 1).Add(2, Float).Add(8, "factor");
+        var width = Math.Max(2, factors);
+        var factor = new ProtoWriter().Add(1, factors).Add(2, Float).Add(8, "factor");
         if (external is null)
             factor.Add(9, BitConverter.GetBytes(2f));
         else
@@ -25,7 +27,7 @@ static class TestModels
         var graph = new ProtoWriter()
             .Add(1, new ProtoWriter().Add(1, "x").Add(1, "factor").Add(2, "y").Add(4, "Mul"))
             .Add(2, "scale").Add(5, factor)
-            .Add(11, Tensor("x", Float, "N", 2)).Add(12, Tensor("y", Float, "N", 2));
+            .Add(11, Tensor("x", Float, "N", width)).Add(12, Tensor("y", Float, "N", width));
         return Model(graph, metadata);
     }
 

@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Text;
 using System.Text.Json;
+using Artifacts;
 using Contracts;
 using GpuWorker.Inference;
 using GpuWorker.OnlineScoring;
@@ -17,7 +18,7 @@ sealed class OnlineBench : IDisposable
     {
         configure?.Invoke(Settings);
         Models = new ModelCache(inference.Environment, inference.Artifacts, Options.Create(inferenceOptions ?? inference.Settings), NullLogger<ModelCache>.Instance);
-        Scorer = new OnlineScorer(Models, inference.Environment, Options.Create(Settings));
+        Scorer = new OnlineScorer(Models, inference.Environment, inference.Artifacts, Options.Create(Settings));
     }
 
     internal ModelCache Models { get; }
@@ -34,7 +35,7 @@ sealed class OnlineBench : IDisposable
     internal async Task<JsonElement> ScoreAsync(ModelRef model, byte[] body, string? adapter = null, CancellationToken stop = default)
     {
         var answer = new ArrayBufferWriter<byte>();
-        await Scorer.ScoreAsync(model, adapter, body, answer, stop);
+        await Scorer.ScoreAsync(model, adapter is null ? null : new AdapterRef(FileUri.FromPath(adapter), null), body, answer, stop);
         return JsonDocument.Parse(answer.WrittenMemory).RootElement;
     }
 

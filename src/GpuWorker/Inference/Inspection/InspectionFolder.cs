@@ -42,13 +42,12 @@ sealed class InspectionFolder : IDisposable
     }
 
     /// <summary>Copies the files of a model and checks that they are those of the version.</summary>
-    /// <exception cref="FailureException"><c>model_missing</c>, <c>model_changed</c>, <c>model_invalid</c>.</exception>
-    public void AddModel(string uri, string sha256, IReadOnlyList<ModelFile>? files)
+    /// <exception cref="FailureException"><c>model_missing</c>, <c>model_changed</c>, <c>model_invalid</c>; <c>artifacts_unavailable</c>, transient.</exception>
+    public async Task AddModelAsync(string uri, string sha256, IReadOnlyList<ModelFile>? files, CancellationToken cancellationToken)
     {
-        var model = Copy(artifacts.LocalPath(uri, ArtifactAccess.Read, "model"), ModelFile.Model);
         if (files is null)
         {
-            CheckSame(sha256, model);
+            await AddAsync(uri, sha256, ModelFile.Model, "model", cancellationToken);
             return;
         }
         var others = files.Skip(1).ToList();
@@ -57,20 +56,18 @@ sealed class InspectionFolder : IDisposable
         {
             throw new FailureException("model_invalid", "The list of the model's files is not one: a plain, different name each, the .onnx file first.");
         }
-        CheckSame(first.Sha256, model);
+        CheckSame(sha256, ModelFile.VersionOf(first.Sha256, others.Select(file => (file.Name, file.Sha256))));
+        await AddAsync(uri, first.Sha256, ModelFile.Model, "model", cancellationToken);
         foreach (var file in others)
         {
             // Beside the model by name: no link there leads anywhere.
-            var path = artifacts.LocalPath(FileUri.Append(uri[..uri.LastIndexOf('/')], file.Name), ArtifactAccess.Read, file.Name);
-            if (System.IO.Path.GetFileName(path) != file.Name)
-                throw new FailureException("model_invalid", $"{file.Name} is a link; send the file itself.");
-            CheckSame(file.Sha256, Copy(path, file.Name));
+            RequireNoLink(LocalModel.UriOf(uri, file.Name), file.Name);
+            await AddAsync(LocalModel.UriOf(uri, file.Name), file.Sha256, file.Name, file.Name, cancellationToken);
         }
-        CheckSame(sha256, ModelFile.VersionOf(model, others.Select(file => (file.Name, file.Sha256))));
     }
 
-    /// <exception cref="FailureException"><c>model_missing</c>, <c>model_changed</c>, <c>model_invalid</c>.</exception>
-    public void AddAdapter(string uri, string sha256) => CheckSame(sha256, Copy(artifacts.LocalPath(uri, ArtifactAccess.Read, "adapter"), AdapterName));
+    /// <exception cref="FailureException"><c>model_missing</c>, <c>model_changed</c>, <c>model_invalid</c>; <c>artifacts_unavailable</c>, transient.</exception>
+    public Task AddAdapterAsync(string uri, string sha256, CancellationToken cancellationToken) => AddAsync(uri, sha256, AdapterName, "adapter", cancellationToken);
 
     public void AddTask(InspectionTask task) => File.WriteAllText(System.IO.Path.Join(Path, TaskName), WireJson.Write(task));
 
@@ -82,32 +79,20 @@ sealed class InspectionFolder : IDisposable
             throw new FailureException("model_changed", $"The model file has sha256 {actual} where {expected} was expected; register the model again.");
     }
 
-    /// <returns>sha256.</returns>
-    string Copy(string path, string name)
+    async Task AddAsync(string uri, string sha256, string name, string field, CancellationToken cancellationToken)
     {
+        if (RemoteUri.Is(uri))
+        {
+            // A copy of the copy: what the process does to its own file, it does to no other's.
+            using var fetched = await LocalModel.FetchAsync(artifacts, uri, sha256, field, cancellationToken);
+            CheckSame(sha256, Copy(fetched.Path, name));
+            return;
+        }
+        var path = artifacts.LocalPath(uri, ArtifactAccess.Read, field);
         try
         {
             // Never a pipe or device, whose opening may wait for ever.
-            var pinned = artifacts.Pin(FileUri.FromPath(path), ArtifactAccess.Read, name);
-            // Weights in files of their own may be larger than a model can.
-            if (name == ModelFile.Model && pinned.Length > options.MaxModelBytes)
-                throw new FailureException("model_invalid", $"{name} has {pinned.Length} bytes; at most {options.MaxModelBytes} are allowed (Inference:MaxModelBytes).");
-            using var source = new FileStream(pinned.Path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 0, FileOptions.SequentialScan);
-            using var copy = new FileStream(System.IO.Path.Join(Path, name), new FileStreamOptions
-            {
-                Mode = FileMode.CreateNew,
-                Access = FileAccess.Write,
-                UnixCreateMode = UnixFileMode.UserRead,
-                BufferSize = 0,
-            });
-            using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-            var buffer = new byte[1 << 20];
-            while (source.Read(buffer) is > 0 and var read)
-            {
-                hash.AppendData(buffer, 0, read);
-                copy.Write(buffer, 0, read);
-            }
-            return Convert.ToHexStringLower(hash.GetHashAndReset());
+            CheckSame(sha256, Copy(artifacts.Pin(FileUri.FromPath(path), ArtifactAccess.Read, name).Path, name));
         }
         catch (FailureException error) when (error.Failure.Code is "input_missing" or "input_unreadable")
         {
@@ -117,5 +102,35 @@ sealed class InspectionFolder : IDisposable
         {
             throw new FailureException(new Failure("model_invalid", $"{name} is empty."), inner: error);
         }
+    }
+
+    void RequireNoLink(string uri, string name)
+    {
+        if (!RemoteUri.Is(uri) && System.IO.Path.GetFileName(artifacts.LocalPath(uri, ArtifactAccess.Read, name)) != name)
+            throw new FailureException("model_invalid", $"{name} is a link; send the file itself.");
+    }
+
+    /// <returns>sha256.</returns>
+    string Copy(string path, string name)
+    {
+        using var source = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 0, FileOptions.SequentialScan);
+        // Weights in files of their own may be larger than a model can.
+        if (name == ModelFile.Model && source.Length > options.MaxModelBytes)
+            throw new FailureException("model_invalid", $"{name} has {source.Length} bytes; at most {options.MaxModelBytes} are allowed (Inference:MaxModelBytes).");
+        using var copy = new FileStream(System.IO.Path.Join(Path, name), new FileStreamOptions
+        {
+            Mode = FileMode.CreateNew,
+            Access = FileAccess.Write,
+            UnixCreateMode = UnixFileMode.UserRead,
+            BufferSize = 0,
+        });
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        var buffer = new byte[1 << 20];
+        while (source.Read(buffer) is > 0 and var read)
+        {
+            hash.AppendData(buffer, 0, read);
+            copy.Write(buffer, 0, read);
+        }
+        return Convert.ToHexStringLower(hash.GetHashAndReset());
     }
 }
