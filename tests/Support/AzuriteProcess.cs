@@ -23,7 +23,8 @@ public sealed partial class AzuriteProcess : IAsyncDisposable
     public static async Task<AzuriteProcess> StartAsync()
     {
         var keys = new[] { Account, OtherAccount }.ToDictionary(name => name, _ => Convert.ToBase64String(RandomNumberGenerator.GetBytes(64)));
-        string[] command = ["node", Script(), "--inMemoryPersistence", "--blobHost", "127.0.0.1", "--blobPort", "0", "--disableTelemetry", "--silent"];
+        // It ends with its input: the process that runs the tests may be killed.
+        string[] command = ["node", "-e", "process.stdin.on('end', () => process.exit()).resume(); require(process.argv[1])", Script(), "--inMemoryPersistence", "--blobHost", "127.0.0.1", "--blobPort", "0", "--disableTelemetry", "--silent"];
         var process = ListeningProcess.Start(
             "Azurite", command, [new("AZURITE_ACCOUNTS", string.Join(';', keys.Select(k => $"{k.Key}:{k.Value}")))],
             line => Announcement().Match(line) is { Success: true } found ? new Uri(found.Groups[1].Value) : null);
