@@ -7,14 +7,13 @@ namespace Benchmarks;
 /// <param name="Seconds">For how long.</param>
 /// <param name="Sagas">Of each configuration and round.</param>
 /// <param name="Peers">Folder with the peers; empty: without them.</param>
-/// <param name="Apart">Server and clients have processors of their own.</param>
 /// <param name="Folder">For generated inputs, which are kept, and data folders, which are not.</param>
-sealed record BenchmarkOptions(IReadOnlyList<long> Rows, int Runs, int Jobs, IReadOnlyList<int> Shards, int Rate, int Seconds, int Sagas, string Peers, bool Apart, string Folder)
+sealed record BenchmarkOptions(IReadOnlyList<long> Rows, int Runs, int Jobs, IReadOnlyList<int> Shards, int Rate, int Seconds, int Sagas, string Peers, string Folder)
 {
     internal static BenchmarkOptions Parse(ReadOnlySpan<string> args)
     {
         var options = new BenchmarkOptions(
-            [10_000_000, 40_000_000], 5, 50, [10, 1_000, 10_000], 1_000, 30, 4_000, "", false, Path.Combine(Path.GetTempPath(), "sagas-benchmarks"));
+            [10_000_000, 40_000_000], 5, 50, [10, 1_000, 10_000], 1_000, 30, 4_000, "", Path.Combine(Path.GetTempPath(), "sagas-benchmarks"));
         for (var i = 0; i + 1 < args.Length; i += 2)
         {
             var value = args[i + 1];
@@ -28,7 +27,6 @@ sealed record BenchmarkOptions(IReadOnlyList<long> Rows, int Runs, int Jobs, IRe
                 "--seconds" => options with { Seconds = int.Parse(value) },
                 "--sagas" => options with { Sagas = int.Parse(value) },
                 "--peers" => options with { Peers = Path.GetFullPath(value) },
-                "--apart" => options with { Apart = bool.Parse(value) },
                 "--folder" => options with { Folder = Path.GetFullPath(value) },
                 _ => throw new ArgumentException($"Cannot make sense of {args[i]}."),
             };

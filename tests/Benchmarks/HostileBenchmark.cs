@@ -17,14 +17,11 @@ static class HostileBenchmark
     internal static async Task RunAsync(BenchmarkOptions options)
     {
         Directory.CreateDirectory(options.Folder);
-        // The hostile clients would be on machines of their own: what they take of the server's processors is nobody's doing but this machine's.
-        var (serverOnly, clientsOnly) = options.Apart ? Split() : ([], []);
         using var folder = new TestFolder(options.Folder);
         var keyFile = folder["administrator.key"];
         await using var process = await StandaloneProcess.StartAsync(new StandaloneLaunch(folder["data"])
         {
             Profile = "Production",
-            Launcher = serverOnly,
             Environment = new Dictionary<string, string> { ["DOTNET_TieredPGO"] = "1" },
             Arguments = ["--Authentication:ApiKeys:Enabled=true", $"--Authentication:ApiKeys:AdministratorKeyFile={keyFile}"],
         });
@@ -34,11 +31,12 @@ static class HostileBenchmark
         // One that gets as far as the bodies.
         var hostile = await CreateKeyAsync(administrator, "hostile", "operator");
 
-        // Both ways once before anything counts: what is measured is a server that runs, not one that still compiles.
+        // Both ways before anything counts, until nearly all is compiled: what is measured is a server that runs.
         await MeasureAsync(quiet, TimeSpan.FromSeconds(3), default);
         var (alone, beside) = (new List<Latencies>(), new List<Latencies>());
         var counts = new SortedDictionary<string, long>(StringComparer.Ordinal);
-        await BesideAsync();
+        for (var warmUp = 0; warmUp < 2; warmUp++)
+            await BesideAsync();
         counts.Clear();
         Console.WriteLine($"{Rate} requests/s of the quiet tenant for {options.Seconds} s, {options.Runs} times alone and {options.Runs} times beside the hostile clients, in turn");
         Console.WriteLine();
@@ -65,7 +63,7 @@ static class HostileBenchmark
 
         async Task<Latencies> BesideAsync()
         {
-            using var clients = Start(clientsOnly, process.Http.BaseAddress!, hostile, options.Seconds);
+            using var clients = Start(process.Http.BaseAddress!, hostile, options.Seconds);
             // It says so when its connections are open.
             if (await clients.StandardOutput.ReadLineAsync() is not HostileClients.Ready)
                 throw new InvalidOperationException("The hostile clients did not start.");
@@ -93,23 +91,10 @@ static class HostileBenchmark
         return answer.IsSuccessStatusCode ? body.GetProperty("key").GetString()! : throw new InvalidOperationException($"No key was made: {body}");
     }
 
-    /// <returns>Commands that keep a process to the one half of the processors and to the other. This one, where the quiet caller is, keeps to the other.</returns>
-    static (string[] Server, string[] Clients) Split()
-    {
-        var count = Environment.ProcessorCount;
-        if (count is < 2 or > 62)
-            throw new ArgumentException($"--apart needs 2 to 62 processors; there are {count}.");
-        var half = count / 2;
-        // Threads have the processors of the thread that makes them, and so far there is one.
-        using var self = Process.GetCurrentProcess();
-        self.ProcessorAffinity = (nint)((1L << count) - (1L << half));
-        return (["taskset", "-c", $"0-{half - 1}"], ["taskset", "-c", $"{half}-{count - 1}"]);
-    }
-
-    // On the quiet caller's processors they get what it leaves.
-    static Process Start(string[] where, Uri server, string key, int seconds) => Process.Start(new ProcessStartInfo(
+    // They would be on machines of their own. On this one they get what the platform and the quiet caller leave of the processors.
+    static Process Start(Uri server, string key, int seconds) => Process.Start(new ProcessStartInfo(
         "nice",
-        ["-n", "19", .. where, Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet", Path.Combine(AppContext.BaseDirectory, "Benchmarks.dll"), HostileClients.Name, $"{server}", $"{seconds}"])
+        ["-n", "19", Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet", Path.Combine(AppContext.BaseDirectory, "Benchmarks.dll"), HostileClients.Name, $"{server}", $"{seconds}"])
     {
         RedirectStandardOutput = true,
         Environment = { [HostileClients.KeyVariable] = key },

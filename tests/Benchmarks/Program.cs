@@ -10,7 +10,6 @@ const string Usage = """
     sagas      sagas/s and idle latency of durable sagas on RabbitMQ, of the same with the repository in memory, and of peers
                [--sagas 4000] [--runs 5] [--peers FOLDER]; needs rabbitmq-server
     hostile    p50 and p99 of a quiet tenant's requests, alone and while another's clients do their worst  [--seconds 30] [--runs 5]
-               [--apart true]: the server on the one half of the processors, all clients on the other
     worker     rows/s of a worker's shard beside a bare COPY with the same model and threads, and a small CNN beside bare runs  [--rows 5000000] [--runs 5]
     online     requests/s and p99 of 64 clients of one row each, with and without micro-batching, beside a bare endpoint  [--seconds 30] [--runs 5]
     connections  10,000 open connections at a steady rate in all  [--seconds 30] [--rate 1000]
