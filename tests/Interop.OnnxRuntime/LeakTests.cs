@@ -8,11 +8,16 @@ public sealed class LeakTests(OnnxRuntimeFixture runtime)
     {
         Round();
         Round();
+        // A leak of 64 bytes in any of the calls of a round would show as more, each time. What the runtime takes for itself comes once.
+        Enumerable.Range(0, 3).Min(_ => Growth()).ShouldBeLessThan(4L << 20);
+    }
+
+    long Growth()
+    {
         var before = ResidentBytes();
         for (var i = 0; i < 4; i++)
             Round();
-        // A leak of 64 bytes in any of the calls of a round would show as more.
-        (ResidentBytes() - before).ShouldBeLessThan(4L << 20);
+        return ResidentBytes() - before;
     }
 
     void Round()
