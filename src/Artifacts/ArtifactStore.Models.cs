@@ -19,6 +19,10 @@ public sealed partial class ArtifactStore
         return FileUri.Append(root, [FolderOf(tenant ?? throw new InvalidOperationException("Models are a tenant's.")), .. names]);
     }
 
+    /// <summary>Where one of a model's files lies.</summary>
+    /// <param name="modelUri">Of the .onnx file, which in its place may have another name than in the list.</param>
+    public static string ModelFileUri(string modelUri, string name) => name == ModelFile.Model ? modelUri : FileUri.Beside(modelUri, name);
+
     /// <summary>Uploads a file of a model, which is there wholly or not at all. Repeating it is harmless.</summary>
     /// <exception cref="FailureException"><c>artifact_differs</c>: something else has the name.</exception>
     public async Task UploadModelAsync(Stream content, string uri, FileDigest digest, CancellationToken cancellationToken = default)
@@ -52,7 +56,7 @@ public sealed partial class ArtifactStore
     public async Task<Stream?> TryOpenReadAsync(string uri, ArtifactAccess access, string field, CancellationToken cancellationToken = default)
     {
         var place = Blob(uri, access, field);
-        return await BlobFiles.TryPinAsync(place, place.Name[(place.Name.LastIndexOf('/') + 1)..], field, cancellationToken) is { } file
+        return await BlobFiles.TryPinAsync(place, place.FileName, field, cancellationToken) is { } file
             ? new RemoteStream(remotes.Blobs, file)
             : null;
     }

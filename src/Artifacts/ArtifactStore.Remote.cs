@@ -87,7 +87,7 @@ public sealed partial class ArtifactStore
         if (!RemoteUri.Is(uri))
             return await File.ReadAllBytesAsync(Pin(uri, access).Path, cancellationToken);
         var place = Blob(uri, access, "uri");
-        var name = place.Name[(place.Name.LastIndexOf('/') + 1)..];
+        var name = place.FileName;
         var file = await BlobFiles.TryPinAsync(place, name, "uri", cancellationToken)
             ?? throw FileUri.Refuse("input_missing", "uri", $"{name} does not exist; check the path.");
         if (file.Length > LargestRead)
@@ -143,7 +143,7 @@ public sealed partial class ArtifactStore
             return await GlobBlobsAsync(uri, names, first, field, cancellationToken);
 
         var place = remotes.Places.Find(uri, tenant, ArtifactAccess.Input, field);
-        if (!uri.IsFolder && await BlobFiles.TryPinAsync(place, place.Name[(place.Name.LastIndexOf('/') + 1)..], field, cancellationToken) is { } file)
+        if (!uri.IsFolder && await BlobFiles.TryPinAsync(place, place.FileName, field, cancellationToken) is { } file)
             return [file];
         var folder = place.Name.Length == 0 ? "" : $"{place.Name}/";
         var found = await BlobFiles.ListAsync(place with { Name = folder }, folder, field, cancellationToken);

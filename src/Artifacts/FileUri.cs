@@ -19,6 +19,9 @@ public static class FileUri
     public static string Append(string uri, params string[] segments) =>
         uri.TrimEnd('/') + string.Concat(segments.Select(s => '/' + Escape(s)));
 
+    /// <summary>The file of this name in the same folder.</summary>
+    public static string Beside(string uri, string name) => Append(uri[..uri.LastIndexOf('/')], name);
+
     // An @ is legal in a path, and tenants' folders are read by people.
     static string Escape(string segment) => Uri.EscapeDataString(segment).Replace("%40", "@", StringComparison.Ordinal);
 

@@ -17,6 +17,10 @@ public sealed record ModelFile(string Name, string Sha256, long Bytes)
     public static bool IsName(string name) =>
         name.Length is > 0 and <= LongestName && name[0] != '.' && name != Model && !name.Any(c => c is '/' or '\\' or ':' || char.IsControl(c) || char.IsSurrogate(c));
 
+    /// <summary>The names of a model's files: the .onnx file's first, then others, plain and different.</summary>
+    public static bool AreNames(IReadOnlyList<string> names) =>
+        names is [Model, ..] && names.Skip(1).All(IsName) && names.Distinct().Count() == names.Count;
+
     /// <summary>
     /// The version of a model of several files: sha256 of the UTF-8 lines <c>{sha256}  {name}</c>, the .onnx file's first under the name
     /// <c>model.onnx</c>, then the others' by name in ordinal order, each ended by a line feed. It is what sha256sum prints of them.
@@ -45,7 +49,7 @@ public sealed record ModelFile(string Name, string Sha256, long Bytes)
         var files = list.TrimEnd('\n').Split('\n').Select(line => line.Length > HashLength + 2 && line[HashLength..(HashLength + 2)] == "  " && line[..HashLength].All(char.IsAsciiHexDigitLower)
             ? (Name: line[(HashLength + 2)..], Sha256: line[..HashLength])
             : throw new FormatException("A line is not a sha256, two spaces and a name.")).ToList();
-        return files[0].Name == Model && files.Skip(1).All(file => IsName(file.Name)) && files.DistinctBy(file => file.Name).Count() == files.Count
+        return AreNames([.. files.Select(file => file.Name)])
             ? files
             : throw new FormatException($"The names are not {Model} and others, plain and different.");
     }

@@ -1,16 +1,10 @@
 using System.Net.Http.Headers;
 using System.Text;
-using Artifacts;
 using Azure.Storage.Blobs;
 using Contracts.WorkLedger;
-using GpuWorker.Inference;
-using GpuWorker.OnlineScoring;
 using MassTransit;
 using Microsoft.AspNetCore.Builder;
-using Microsoft.AspNetCore.Hosting;
-using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.Logging;
 using Support;
 
 namespace Api.Tests;
@@ -39,7 +33,7 @@ public sealed class ContainerModelsHost : RealWorkerHost
         Container = await _azurite.Process.CreateContainerAsync();
         Relay = new Relay(new Uri(_azurite.Process.Endpoint()));
         await base.InitializeAsync();
-        _worker = BuildWorker();
+        _worker = OnlineScoring.ScoringHost.BuildWorker(Places(WorkerCache));
         await _worker.StartAsync();
         await Eventually.TrueAsync(async () => (await Client.GetAsync("/api/v1/models/fraud-detection-model")).IsSuccessStatusCode, "the sample models");
     }
@@ -95,18 +89,4 @@ public sealed class ContainerModelsHost : RealWorkerHost
         ["Artifacts:CacheFolder"] = cache,
         ["Api:OnlineScoring:ResolvedMilliseconds"] = "0",
     };
-
-    WebApplication BuildWorker()
-    {
-        var builder = WebApplication.CreateBuilder(new WebApplicationOptions { ContentRootPath = AppContext.BaseDirectory, EnvironmentName = "Test" });
-        builder.Logging.ClearProviders();
-        builder.WebHost.UseUrls("http://127.0.0.1:0");
-        builder.Configuration.AddInMemoryCollection(Places(WorkerCache));
-        builder.Services.AddArtifacts();
-        builder.Services.AddInference();
-        builder.Services.AddOnlineScoring();
-        var app = builder.Build();
-        app.MapOnlineScoring();
-        return app;
-    }
 }

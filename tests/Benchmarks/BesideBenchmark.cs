@@ -27,7 +27,7 @@ static class BesideBenchmark
         {
             alone.Add(await Load.OpenAsync(connections, requests, options.Rate, time));
             Print("alone", alone[^1]);
-            var end = new CancellationTokenSource();
+            using var end = new CancellationTokenSource();
             var jobs = KeepBusyAsync(platform, input, rows, end.Token);
             beside.Add(await Load.OpenAsync(connections, requests, options.Rate, time));
             await end.CancelAsync();

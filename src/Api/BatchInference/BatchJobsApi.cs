@@ -93,8 +93,7 @@ static class BatchJobsApi
             return Problem.From("no_results", $"The job is {row.Status} and published nothing.");
 
         var manifest = JsonSerializer.Deserialize<JsonElement>(await store.For(Tenant.Of(context)).ReadAsync(uri, ArtifactAccess.Output, cancellationToken));
-        var folder = uri[..uri.LastIndexOf('/')];
-        string[] files = [uri, .. FileNames(manifest, "parts").Concat(FileNames(manifest, "quarantine")).Select(name => FileUri.Append(folder, name))];
+        string[] files = [uri, .. FileNames(manifest, "parts").Concat(FileNames(manifest, "quarantine")).Select(name => FileUri.Beside(uri, name))];
         return TypedResults.Ok(new BatchJobResults(id, row.Status, uri, sha256, files, manifest));
     }
 

@@ -151,18 +151,16 @@ sealed class ModelFiles(ArtifactStore store, IOptions<ApiOptions> options, TimeP
 /// <param name="copies">Whose the copies are; null where there are none.</param>
 sealed class ShownFiles(string uri, ArtifactStore? copies) : IAsyncDisposable
 {
-    readonly string folder = uri[..uri.LastIndexOf('/')];
-
     public string Uri => uri;
 
-    public string UriOf(string name) => FileUri.Append(folder, name);
+    public string UriOf(string name) => FileUri.Beside(uri, name);
 
     public async ValueTask DisposeAsync()
     {
         try
         {
             if (copies is not null)
-                await copies.DeleteModelsAsync(folder);
+                await copies.DeleteModelsAsync(uri[..uri.LastIndexOf('/')]);
         }
         catch (FailureException)
         {

@@ -114,7 +114,7 @@ static class ModelsApi
         var files = model.ReadFiles() ?? [new ModelFile(ModelFile.Model, model.Version, model.Bytes)];
         if (files.FirstOrDefault(f => f.Name == asked) is not { } found)
             return Problem.From("model_not_found", "file", "model_not_found", $"{name}@{model.Version} has no file {asked}.");
-        var uri = asked == ModelFile.Model ? model.Uri : FileUri.Append(model.Uri[..model.Uri.LastIndexOf('/')], asked);
+        var uri = ArtifactStore.ModelFileUri(model.Uri, asked);
         var own = store.For(Tenant.Of(context));
         var (given, tag) = (asked == ModelFile.Model ? $"{name}.onnx" : asked, new EntityTagHeaderValue($"\"{found.Sha256}\""));
         if (!RemoteUri.Is(uri))

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Api.Security.ApiKeys;
 using Contracts;
 using Contracts.OnlineScoring;
 
@@ -41,7 +42,7 @@ static class EndpointDescription
                 ["schemas"] = schemas,
                 ["securitySchemes"] = new JsonObject
                 {
-                    ["key"] = new JsonObject { ["type"] = "apiKey", ["in"] = "header", ["name"] = "X-Api-Key" },
+                    ["key"] = new JsonObject { ["type"] = "apiKey", ["in"] = "header", ["name"] = ApiKeyText.Header },
                     ["bearer"] = new JsonObject { ["type"] = "http", ["scheme"] = "bearer" },
                 },
             },
@@ -73,7 +74,7 @@ static class EndpointDescription
             ["summary"] = "Score and wait for the result",
             ["parameters"] = new JsonArray(
                 Parameter("adapter", "query", Text(), "Name of a LoRA adapter of this version."),
-                Parameter(ScoringHeaders.Timeout, "header", new JsonObject { ["type"] = "integer", ["minimum"] = 1, ["maximum"] = 60_000 }, "Milliseconds after which the caller no longer waits.")),
+                Parameter(ScoringHeaders.Timeout, "header", new JsonObject { ["type"] = "integer", ["minimum"] = 1, ["maximum"] = ScoringTimeout.LongestMilliseconds }, "Milliseconds after which the caller no longer waits.")),
             ["requestBody"] = body,
             ["responses"] = responses,
         };
@@ -207,7 +208,7 @@ static class EndpointDescription
         var inputs = new JsonArray();
         foreach (var input in signature.Inputs.Where(input => !input.Optional))
         {
-            if (input.Shape is not { } shape || shape.Skip(1).Any(size => size <= 0) || DatatypeOf(input.Type) is not { } datatype)
+            if (input.Shape is not { } shape || Width(input) == 0 || DatatypeOf(input.Type) is not { } datatype)
                 return null;
             var sizes = shape.Select(size => Math.Max(size, 1)).ToArray();
             var count = sizes.Aggregate(1L, (product, size) => Math.Min(product * Math.Min(size, Most + 1), Most + 1));

@@ -67,5 +67,7 @@ sealed record BlobPlace(BlobAccount Account, string Container, string Name)
     /// <summary>Within the account.</summary>
     public string Path => $"{Container}/{Name}".TrimEnd('/');
 
+    public string FileName => Name[(Name.LastIndexOf('/') + 1)..];
+
     public BlobClient Client => Account.Blob(this);
 }

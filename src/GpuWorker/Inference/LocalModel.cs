@@ -37,7 +37,7 @@ sealed class LocalModel : IDisposable
                 return new LocalModel(file.Path, file);
             }
             var folder = await artifacts.FetchFolderAsync(
-                [.. files.Select(file => (file.Name, UriOf(model.Uri, file.Name), file.Sha256))], ArtifactAccess.Read, "model", cancellationToken);
+                [.. files.Select(file => (file.Name, ArtifactStore.ModelFileUri(model.Uri, file.Name), file.Sha256))], ArtifactAccess.Read, "model", cancellationToken);
             return new LocalModel(System.IO.Path.Join(folder.Path, ModelFile.Model), folder, files.ToDictionary(file => file.Name, file => file.Sha256));
         });
     }
@@ -61,10 +61,6 @@ sealed class LocalModel : IDisposable
     /// <exception cref="FailureException">As for a whole model.</exception>
     public static Task<LocalFile> FetchAsync(ArtifactStore artifacts, string uri, string sha256, string field, CancellationToken cancellationToken = default) =>
         TranslateAsync(sha256, () => artifacts.FetchAsync(uri, sha256, ArtifactAccess.Read, field, cancellationToken));
-
-    /// <summary>Where a file beside the .onnx file lies.</summary>
-    public static string UriOf(string modelUri, string name) =>
-        name == ModelFile.Model ? modelUri : FileUri.Append(modelUri[..modelUri.LastIndexOf('/')], name);
 
     public void Dispose() => lease?.Dispose();
 

@@ -111,12 +111,16 @@ public sealed class ScoringHost : Security.SecuredHost
     }
 
     /// <summary>A worker's HTTP, without the bus.</summary>
-    public WebApplication BuildWorker(string key)
+    public WebApplication BuildWorker(string key) => BuildWorker(
+        new Dictionary<string, string?> { ["Artifacts:ModelsRoot"] = Models, ["Workers:Key"] = key, ["Online:MaxBodyBytes"] = $"{MaxBodyOfWorker}" });
+
+    /// <inheritdoc cref="BuildWorker(string)"/>
+    public static WebApplication BuildWorker(IReadOnlyDictionary<string, string?> settings)
     {
         var builder = WebApplication.CreateBuilder(new WebApplicationOptions { ContentRootPath = AppContext.BaseDirectory, EnvironmentName = "Test" });
         builder.Logging.ClearProviders();
         builder.WebHost.UseUrls("http://127.0.0.1:0");
-        builder.Configuration.AddInMemoryCollection(new Dictionary<string, string?> { ["Artifacts:ModelsRoot"] = Models, ["Workers:Key"] = key, ["Online:MaxBodyBytes"] = $"{MaxBodyOfWorker}" });
+        builder.Configuration.AddInMemoryCollection(settings);
         builder.Services.AddArtifacts();
         builder.Services.AddInference();
         builder.Services.AddOnlineScoring();

@@ -141,7 +141,7 @@ public sealed class ContainerModelsTests(InferenceFixture inference, ContainerFi
     public async Task A_list_that_is_not_the_versions_or_a_weight_that_is_not_the_lists_is_refused()
     {
         var model = await container.AddAsync(TestModels.Scale(external: "factor.bin"), ("factor.bin", BitConverter.GetBytes(7f)));
-        var weights = container.Blob(LocalModel.UriOf(model.Uri, "factor.bin"));
+        var weights = container.Blob(ArtifactStore.ModelFileUri(model.Uri, "factor.bin"));
         await weights.UploadAsync(new BinaryData(BitConverter.GetBytes(8f)), overwrite: true);
         (await FailureAsync(() => Worker().Models.LeaseAsync(model))).Failure.Code.ShouldBe("model_changed");
         (await FailureAsync(() => Worker().Models.LeaseAsync(model with { Files = null }))).Failure.Code.ShouldBe("model_changed");

@@ -50,19 +50,17 @@ sealed class InspectionFolder : IDisposable
             await AddAsync(uri, sha256, ModelFile.Model, "model", cancellationToken);
             return;
         }
-        var others = files.Skip(1).ToList();
-        if (files is not [{ Name: ModelFile.Model } first, ..] || !others.TrueForAll(file => ModelFile.IsName(file.Name))
-            || others.DistinctBy(file => file.Name).Count() < others.Count)
-        {
+        if (!ModelFile.AreNames([.. files.Select(file => file.Name)]))
             throw new FailureException("model_invalid", "The list of the model's files is not one: a plain, different name each, the .onnx file first.");
-        }
+        var (first, others) = (files[0], files.Skip(1).ToList());
         CheckSame(sha256, ModelFile.VersionOf(first.Sha256, others.Select(file => (file.Name, file.Sha256))));
         await AddAsync(uri, first.Sha256, ModelFile.Model, "model", cancellationToken);
         foreach (var file in others)
         {
             // Beside the model by name: no link there leads anywhere.
-            RequireNoLink(LocalModel.UriOf(uri, file.Name), file.Name);
-            await AddAsync(LocalModel.UriOf(uri, file.Name), file.Sha256, file.Name, file.Name, cancellationToken);
+            var place = ArtifactStore.ModelFileUri(uri, file.Name);
+            RequireNoLink(place, file.Name);
+            await AddAsync(place, file.Sha256, file.Name, file.Name, cancellationToken);
         }
     }
 
