@@ -34,7 +34,7 @@ public readonly struct PooledBody(byte[] buffer, int length) : IDisposable
                     throw TooLarge(most, setting);
                 if (length < buffer.Length)
                     continue;
-                var larger = ArrayPool<byte>.Shared.Rent(buffer.Length * 2);
+                var larger = ArrayPool<byte>.Shared.Rent((int)Math.Min(buffer.Length * 2L, most + 1L));
                 buffer.AsSpan(0, length).CopyTo(larger);
                 ArrayPool<byte>.Shared.Return(buffer);
                 buffer = larger;

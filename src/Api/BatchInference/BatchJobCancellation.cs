@@ -23,7 +23,7 @@ sealed class BatchJobCancellation(PlatformDbContext db, IPublishEndpoint publish
         var reason = Reason.Read(request.Reason, caller, errors);
         errors.ThrowIfAny();
 
-        if (!await db.BatchJobRows().AnyAsync(r => r.Job.Id == id, cancellationToken))
+        if (await db.BatchJobAsync(id, cancellationToken) is null)
             return Problem.JobNotFound(id);
 
         await using var transaction = await db.Database.BeginTransactionAsync(cancellationToken);

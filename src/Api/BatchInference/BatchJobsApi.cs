@@ -50,12 +50,7 @@ static class BatchJobsApi
         if (after is not null && place is null)
             return Problem.From("invalid_request", "after", "invalid_text", "Must be what an earlier answer gave as next.");
 
-        var jobs = db.BatchJobRows();
-        if (status is not null)
-            jobs = jobs.Where(r => r.Status == status);
-        if (place is not null)
-            jobs = jobs.Where(r => r.Job.AcceptedAt < place.At || (r.Job.AcceptedAt == place.At && r.Job.Id.CompareTo(place.Id) < 0));
-        var page = await jobs.OrderByDescending(r => r.Job.AcceptedAt).ThenByDescending(r => r.Job.Id).Take(limit + 1).ToListAsync(cancellationToken);
+        var page = await db.BatchJobsAsync(status, place, limit + 1, cancellationToken);
         var next = page.Count > limit ? new ListPlace(page[limit - 1].Job.AcceptedAt, page[limit - 1].Job.Id).Write() : null;
         var now = clock.GetUtcNow();
         return TypedResults.Ok(new BatchJobList([.. page.Take(limit).Select(r => BatchJobView.Summary(r, now))], next));

@@ -54,12 +54,14 @@ static class EdgeRegistration
         if (app.Services.GetRequiredService<IOptions<LimitOptions>>().Value.Proxies is { Length: > 0 } proxies)
             app.UseForwardedHeaders(Forwarded(proxies));
         app.UseMiddleware<SecurityHeaders>();
-        app.UseExceptionHandler();
-        app.UseStatusCodePages(context => Problem.WriteForStatusAsync(context.HttpContext));
         if (app.Services.GetService<OpenToThisMachine>() is not null)
             app.UseMiddleware<LaptopGuard>();
         if (app.Services.GetRequiredService<IOptions<CorsOptions>>().Value.Origins.Length > 0)
             app.UseCors();
+        // Before whatever would live as long as a refusal is held back.
+        app.Use(app.Services.GetRequiredService<RequestLimits>().AtTheDoorAsync);
+        app.UseExceptionHandler();
+        app.UseStatusCodePages(context => Problem.WriteForStatusAsync(context.HttpContext));
     }
 
     static void Limit(KestrelServerOptions kestrel, LimitOptions limits)

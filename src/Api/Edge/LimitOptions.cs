@@ -61,8 +61,8 @@ public sealed class LimitOptions
     public bool ApplyLocally { get; init; }
 
     /// <summary>Largest body of a request, in bytes; a model's file has <c>Api:MaxModelBytes</c>. Default: 1 MiB.</summary>
-    [Range(1024, 1L << 30)]
-    public long BodyBytes { get; init; } = 1 << 20;
+    [Range(1024, 1 << 30)]
+    public int BodyBytes { get; init; } = 1 << 20;
 
     /// <summary>Open connections. Default: 10,000.</summary>
     [Range(1, 1_000_000)]

@@ -23,12 +23,13 @@ sealed class RequestLimits : IConfigureOptions<RateLimiterOptions>, IDisposable
 
     readonly LimitOptions _limits;
     readonly PartitionedRateLimiter<IPAddress> _guesses;
+    readonly RecentRefusals _recent;
     readonly TimeProvider _clock;
     int _held;
 
     public RequestLimits(IOptions<LimitOptions> limits, TimeProvider clock)
     {
-        (_limits, _clock) = (limits.Value, clock);
+        (_limits, _recent, _clock) = (limits.Value, new RecentRefusals(clock), clock);
         _guesses = PartitionedRateLimiter.Create<IPAddress, IPAddress>(address => Bucket(address, _limits.StrangerRequests, _limits.StrangerBurst));
     }
 
@@ -38,16 +39,25 @@ sealed class RequestLimits : IConfigureOptions<RateLimiterOptions>, IDisposable
         options.GlobalLimiter = PartitionedRateLimiter.CreateChained(
             PartitionedRateLimiter.Create<HttpContext, string>(context => IsFree(context, out var caller) || caller is null
                 ? RateLimitPartition.GetNoLimiter("")
-                : IsScoring(context)
+                : context.IsScoring()
                     ? Bucket($"scores {caller.Id}", _limits.CallerScores, _limits.CallerScoresBurst)
                     : Bucket(caller.Id, _limits.CallerRequests, _limits.CallerBurst)),
-            PartitionedRateLimiter.Create<HttpContext, string>(context => IsFree(context, out var caller) || (caller is not null && IsScoring(context))
+            PartitionedRateLimiter.Create<HttpContext, string>(context => IsFree(context, out var caller) || (caller is not null && context.IsScoring())
                 ? RateLimitPartition.GetNoLimiter("")
                 : caller is null
                     ? Bucket($"address {AddressOf(context)}", _limits.StrangerRequests, _limits.StrangerBurst)
                     : Bucket($"tenant {caller.Tenant}", _limits.TenantRequests, _limits.TenantBurst)));
-        options.OnRejected = (rejected, _) => new(RefuseAsync(rejected.HttpContext, Wait(rejected.Lease)));
+        options.OnRejected = (rejected, _) =>
+        {
+            var wait = Wait(rejected.Lease);
+            _recent.Add(rejected.HttpContext, wait);
+            return new(RefuseAsync(rejected.HttpContext, wait));
+        };
     }
+
+    /// <summary>Comes before it is asked who calls.</summary>
+    public Task AtTheDoorAsync(HttpContext context, RequestDelegate next) =>
+        _recent.Has(context, out var wait) ? RefuseAsync(context, wait) : next(context);
 
     /// <summary>Whether a key that nobody here has seen before may be looked up for this address: guessing costs the guesser, not the database.</summary>
     // A part of a permit, of which there nearly always is one, would do for a lease of none.
@@ -62,7 +72,7 @@ sealed class RequestLimits : IConfigureOptions<RateLimiterOptions>, IDisposable
         // A body that nobody reads is still taken off the connection, so that a client that sends first sees the answer: not more of it than is cheap.
         if (context.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } body)
             body.MaxRequestBodySize = RefusedBytes;
-        await HoldAsync(context.RequestAborted);
+        await HoldAsync();
         var seconds = Math.Max(1, (int)Math.Ceiling(wait.TotalSeconds));
         context.Response.Headers.RetryAfter = seconds.ToString();
         await Problem.From("rate_limited", $"Too many requests. Try again in {seconds} s, and more slowly.").ExecuteAsync(context);
@@ -70,11 +80,12 @@ sealed class RequestLimits : IConfigureOptions<RateLimiterOptions>, IDisposable
 
     public void Dispose() => _guesses.Dispose();
 
-    // Who asks again at once, whatever the answer, asks less often this way; who waits as told loses nothing.
-    async Task HoldAsync(CancellationToken cancellationToken)
+    // Who asks again at once, whatever the answer, asks less often this way; who waits as told loses nothing. Who has gone is not heard:
+    // that would be one more thing kept alive for each.
+    async Task HoldAsync()
     {
         if (Interlocked.Increment(ref _held) <= MostHeld)
-            await Task.Delay(_limits.RefusalDelay, _clock, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await Task.Delay(_limits.RefusalDelay, _clock);
         Interlocked.Decrement(ref _held);
     }
 
@@ -82,8 +93,6 @@ sealed class RequestLimits : IConfigureOptions<RateLimiterOptions>, IDisposable
 
     bool IsFree(HttpContext context, out Caller? caller) =>
         (caller = Caller.Of(context.User)) == LocalHandler.Anybody && !_limits.ApplyLocally;
-
-    static bool IsScoring(HttpContext context) => context.GetEndpoint()?.Metadata.GetMetadata<ScoringRate>() is not null;
 
     static IPAddress AddressOf(HttpContext context) => context.Connection.RemoteIpAddress ?? IPAddress.None;
 

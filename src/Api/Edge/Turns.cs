@@ -39,6 +39,8 @@ sealed record ScoringRate;
 
 static class Pace
 {
+    public static bool IsScoring(this HttpContext context) => context.GetEndpoint()?.Metadata.GetMetadata<ScoringRate>() is not null;
+
     public static TBuilder AtScoringRate<TBuilder>(this TBuilder route) where TBuilder : IEndpointConventionBuilder => route.WithMetadata(new ScoringRate());
 
     public static TBuilder AtOwnPace<TBuilder>(this TBuilder route) where TBuilder : IEndpointConventionBuilder => route.WithMetadata(new OwnPace());

@@ -1,12 +1,12 @@
 using System.Reflection;
 using System.Security.Cryptography;
 using Api.Edge;
-using Contracts;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Metadata;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Options;
+using ServiceDefaults;
 
 namespace Api.Requests;
 
@@ -16,6 +16,8 @@ namespace Api.Requests;
 /// </summary>
 sealed class JsonBody<T> : IEndpointParameterMetadataProvider where T : class
 {
+    static readonly ReadOnlyMemory<byte> Empty = "{}"u8.ToArray();
+
     public required T Value { get; init; }
 
     /// <summary>Of the bytes as received: tells whether a repeated Idempotency-Key came with the same request.</summary>
@@ -28,34 +30,16 @@ sealed class JsonBody<T> : IEndpointParameterMetadataProvider where T : class
     public static async Task<JsonBody<T>> ReadAsync(HttpContext context)
     {
         var most = context.RequestServices.GetRequiredService<IOptions<LimitOptions>>().Value.BodyBytes;
-        var body = await ReadBytesAsync(context.Request, most, context.RequestAborted);
+        using var body = await PooledBody.ReadAsync(context.Request, most, "Limits:BodyBytes", context.RequestAborted);
         var errors = new FieldErrors();
         return new JsonBody<T>
         {
-            Value = StrictJson.Read<T>(body.Length == 0 ? "{}"u8.ToArray() : body, errors),
-            Sha256 = Convert.ToHexStringLower(SHA256.HashData(body)),
+            Value = StrictJson.Read<T>(body.Memory.Length == 0 ? Empty : body.Memory, errors),
+            Sha256 = Convert.ToHexStringLower(SHA256.HashData(body.Memory.Span)),
             Errors = errors,
         };
     }
 
     public static void PopulateMetadata(ParameterInfo parameter, EndpointBuilder builder) =>
         builder.Metadata.Add(new AcceptsMetadata(["application/json"], typeof(T), isOptional: true));
-
-    static async Task<byte[]> ReadBytesAsync(HttpRequest request, long most, CancellationToken cancellationToken)
-    {
-        if (request.ContentLength > most)
-            throw TooLarge(most);
-        using var body = new MemoryStream();
-        var buffer = new byte[16 * 1024];
-        while (await request.Body.ReadAsync(buffer, cancellationToken) is > 0 and var read)
-        {
-            body.Write(buffer, 0, read);
-            if (body.Length > most)
-                throw TooLarge(most);
-        }
-
-        return body.ToArray();
-    }
-
-    static FailureException TooLarge(long most) => new("body_too_large", $"The body is larger than {most} bytes.");
 }

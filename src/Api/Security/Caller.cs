@@ -26,31 +26,21 @@ public enum Role
 /// <param name="ExpiresAt">When its token or key ends; open streams end with it.</param>
 public sealed record Caller(string Tenant, string Id, string? Name, Role? Role, DateTimeOffset? ExpiresAt)
 {
-    const string TenantClaim = "sagas:tenant", IdClaim = "sagas:caller", NameClaim = "sagas:name", RoleClaim = "sagas:role", ExpiryClaim = "sagas:expires";
-
     /// <summary>The platform itself, for what nobody asked for.</summary>
     internal static Caller Platform(string tenant) => new(tenant, "platform", null, null, null);
 
-    public ClaimsPrincipal ToPrincipal(string scheme)
-    {
-        var identity = new ClaimsIdentity(scheme, NameClaim, RoleClaim);
-        identity.AddClaim(new Claim(TenantClaim, Tenant));
-        identity.AddClaim(new Claim(IdClaim, Id));
-        if (Name is not null)
-            identity.AddClaim(new Claim(NameClaim, Name));
-        if (Role is { } role)
-            identity.AddClaim(new Claim(RoleClaim, role.ToString()));
-        if (ExpiresAt is { } end)
-            identity.AddClaim(new Claim(ExpiryClaim, end.UtcTicks.ToString(), ClaimValueTypes.Integer64));
-        return new ClaimsPrincipal(identity);
-    }
+    public ClaimsPrincipal ToPrincipal(string scheme) => new(new Identity(this, scheme));
 
     /// <returns>Null for somebody who is not authenticated.</returns>
-    public static Caller? Of(ClaimsPrincipal user) =>
-        user.FindFirst(TenantClaim)?.Value is { } tenant && user.FindFirst(IdClaim)?.Value is { } id
-            ? new Caller(
-                tenant, id, user.FindFirst(NameClaim)?.Value,
-                Enum.TryParse<Role>(user.FindFirst(RoleClaim)?.Value, out var role) ? role : null,
-                long.TryParse(user.FindFirst(ExpiryClaim)?.Value, out var ticks) ? new DateTimeOffset(ticks, TimeSpan.Zero) : null)
-            : null;
+    public static Caller? Of(ClaimsPrincipal user) => (user.Identity as Identity)?.Caller;
+
+    // Asked for several times in each request: no claims, to be written and read as text.
+    sealed class Identity(Caller caller, string scheme) : ClaimsIdentity(scheme)
+    {
+        public Caller Caller => caller;
+
+        public override string? Name => caller.Name;
+
+        public override ClaimsIdentity Clone() => new Identity(caller, AuthenticationType!);
+    }
 }

@@ -35,7 +35,7 @@ public sealed class LimitedHost : SecuredHost
         // Before a test has used up what the administrator may ask for.
         foreach (var (name, tenant) in new[]
                  {
-                     ("fast", "fast-tenant"), ("colleague", "fast-tenant"), ("first", "crowd"), ("second", "crowd"), ("known", "known-tenant"),
+                     ("fast", "fast-tenant"), ("colleague", "fast-tenant"), ("first", "crowd"), ("second", "crowd"), ("known", "known-tenant"), ("hasty", "hasty-tenant"),
                      ("viewer", "local"), ("other viewer", "local"), ("browser", "browser-tenant"),
                  })
             _keys[name] = (await CreateKeyAsync(tenant, "viewer")).Key;

@@ -22,6 +22,23 @@ public sealed class RateTests(LimitedHost host)
     }
 
     [Fact]
+    public async Task Who_asks_again_at_once_is_told_the_same_in_the_same_words()
+    {
+        using var hasty = host.From("hasty");
+        hasty.DefaultRequestHeaders.Add("Origin", LimitedHost.Origin);
+        await FloodAsync(hasty, HttpStatusCode.OK);
+
+        using var answer = await hasty.GetAsync(Route);
+
+        await answer.ProblemAsync(429, "rate_limited");
+        answer.Headers.RetryAfter!.Delta!.Value.ShouldBeGreaterThanOrEqualTo(TimeSpan.FromSeconds(1));
+        answer.Headers.GetValues("X-Content-Type-Options").ShouldBe(["nosniff"]);
+        answer.Headers.GetValues("Access-Control-Allow-Origin").ShouldBe([LimitedHost.Origin]);
+        using var other = await hasty.PostAsync("/api/v1/endpoints/none/score", null);
+        other.StatusCode.ShouldNotBe(HttpStatusCode.TooManyRequests);
+    }
+
+    [Fact]
     public async Task Callers_of_a_tenant_are_limited_together_and_another_tenant_is_served()
     {
         using var first = host.From("first");
