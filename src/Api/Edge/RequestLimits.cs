@@ -57,7 +57,9 @@ sealed class RequestLimits : IConfigureOptions<RateLimiterOptions>, IDisposable
 
     /// <summary>Comes before it is asked who calls.</summary>
     public Task AtTheDoorAsync(HttpContext context, RequestDelegate next) =>
-        _recent.Has(context, out var wait) ? RefuseAsync(context, wait) : next(context);
+        _recent.Has(context, out var wait) && context.GetEndpoint()?.Metadata.GetMetadata<DisableRateLimitingAttribute>() is null
+            ? RefuseAsync(context, wait)
+            : next(context);
 
     /// <summary>Whether a key that nobody here has seen before may be looked up for this address: guessing costs the guesser, not the database.</summary>
     // A part of a permit, of which there nearly always is one, would do for a lease of none.
