@@ -10,8 +10,8 @@ public readonly struct PooledBody(byte[] buffer, int length) : IDisposable
 {
     const int Unknown = 16 * 1024;
 
-    // A body a little larger is taken to its end, or its sender would lose the answer.
-    const long Taken = 1 << 20;
+    /// <summary>Bytes over the limit: a body a little larger is taken to its end, or its sender would lose the answer.</summary>
+    public const long Taken = 1 << 20;
 
     public ReadOnlyMemory<byte> Memory => buffer.AsMemory(0, length);
 

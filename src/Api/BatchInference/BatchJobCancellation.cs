@@ -23,7 +23,7 @@ sealed class BatchJobCancellation(PlatformDbContext db, IPublishEndpoint publish
         var reason = Reason.Read(request.Reason, caller, errors);
         errors.ThrowIfAny();
 
-        if (await db.BatchJobAsync(id, cancellationToken) is null)
+        if (!await db.WorkJobs.AnyAsync(j => j.Id == id && j.Kind == BatchWork.Kind, cancellationToken))
             return Problem.JobNotFound(id);
 
         await using var transaction = await db.Database.BeginTransactionAsync(cancellationToken);

@@ -16,7 +16,6 @@ static class EdgeRegistration
 {
     const int MostHeaderBytes = 32 * 1024;
     const int MostHeaders = 64;
-    const long TakenBytes = 1 << 20;
     const long ReadAheadBytes = 128 * 1024;
     static readonly TimeSpan SlowBodyGrace = TimeSpan.FromSeconds(5);
 
@@ -67,8 +66,8 @@ static class EdgeRegistration
     static void Limit(KestrelServerOptions kestrel, LimitOptions limits)
     {
         kestrel.AddServerHeader = false;
-        // The routes refuse at the limit. A body a little larger is taken to its end, or its sender would lose the answer.
-        kestrel.Limits.MaxRequestBodySize = limits.BodyBytes + TakenBytes;
+        // The routes refuse at the limit.
+        kestrel.Limits.MaxRequestBodySize = limits.BodyBytes + PooledBody.Taken;
         kestrel.Limits.MaxRequestBufferSize = ReadAheadBytes;
         kestrel.Limits.RequestHeadersTimeout = limits.HeadTimeout;
         kestrel.Limits.KeepAliveTimeout = limits.IdleTimeout;

@@ -19,8 +19,7 @@ sealed class RecentRefusals(TimeProvider clock)
     public void Add(HttpContext context, TimeSpan wait)
     {
         var shown = Shown.Of(context);
-        // Who shows nothing is known by address alone, and callers with keys may have the same.
-        if (shown.Length is > 0 and <= LongestShown)
+        if (shown.IsKept)
             Volatile.Write(ref PlaceOf(shown), new Refusal(shown, clock.GetTimestamp(), wait));
     }
 
@@ -29,7 +28,7 @@ sealed class RecentRefusals(TimeProvider clock)
     {
         var shown = Shown.Of(context);
         wait = default;
-        if (shown.Length == 0 || Volatile.Read(ref PlaceOf(shown)) is not { } refusal || refusal.Shown != shown)
+        if (!shown.IsKept || Volatile.Read(ref PlaceOf(shown)) is not { } refusal || refusal.Shown != shown)
             return false;
         wait = refusal.Wait - clock.GetElapsedTime(refusal.At);
         return wait > TimeSpan.Zero;
@@ -42,7 +41,8 @@ sealed class RecentRefusals(TimeProvider clock)
     /// <summary>All of a request that tells whose it is and by which limit it is counted.</summary>
     readonly record struct Shown(string Key, string Authorization, bool IsScoring)
     {
-        public int Length => Key.Length + Authorization.Length;
+        // Who shows nothing is known by address alone, and callers with keys may have the same.
+        public bool IsKept => Key.Length + Authorization.Length is > 0 and <= LongestShown;
 
         public static Shown Of(HttpContext context)
         {
